@@ -1,0 +1,52 @@
+// Reading a regular file exactly: opened once, read by position, never mapped, so that a file that shrinks,
+// changes or fails under us is an Error and not a signal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace qtz {
+
+/// Who a file is, whatever its name.
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
+class InputFile {
+ public:
+  /// Opens `path` for reading. Throws input_missing when it does not exist or may not be read, input_invalid
+  /// when it is not a regular file (a folder, a FIFO, a device). Symbolic links are followed.
+  explicit InputFile(std::filesystem::path path);
+  ~InputFile();
+  InputFile(InputFile&&) noexcept;
+  InputFile& operator=(InputFile&&) noexcept;
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::uint64_t size() const noexcept { return size_; }
+  FileIdentity identity() const noexcept { return identity_; }
+
+  /// Reads exactly out.size() bytes at `offset`, retrying short reads and EINTR. Thread-safe.
+  /// Throws input_invalid when the file ends before that, input_missing on an I/O error.
+  void read(std::uint64_t offset, std::span<std::byte> out) const;
+
+  /// Throws input_invalid if size or modification time differ from those at opening.
+  void check_unchanged() const;
+
+ private:
+  std::filesystem::path path_;
+  int fd_ = -1;
+  std::uint64_t size_ = 0;
+  std::int64_t mtime_ns_ = 0;
+  FileIdentity identity_;
+};
+
+/// The whole content of a small file. Throws input_invalid when it is larger than `limit` bytes.
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit);
+
+}  // namespace qtz

@@ -1,0 +1,64 @@
+// A file that appears under its final name complete or not at all: written under a temporary name in the same
+// folder, synced, renamed, folder synced. Destroyed without commit(), it leaves nothing behind.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "qtz/core/input_file.h"
+
+namespace qtz {
+
+struct OutputOptions {
+  bool overwrite = false;             ///< replace an existing file at commit (--force)
+  std::vector<FileIdentity> protect;  ///< inputs: never written over, even with overwrite
+};
+
+class OutputFile {
+ public:
+  /// Reserves the output: checks the folder, the name, existing files and the free space for `size` bytes,
+  /// then opens the temporary file at its full size. Throws output. The final name must not exist unless
+  /// options.overwrite.
+  OutputFile(std::filesystem::path path, std::uint64_t size, const OutputOptions& options);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  std::uint64_t size() const noexcept { return size_; }
+
+  /// Writes all of `bytes` at `offset`, any order, any thread; the kernel starts writing to disk soon after.
+  /// Throws output (ENOSPC, EIO, ...).
+  void write(std::uint64_t offset, std::span<const std::byte> bytes);
+
+  /// fsync, ahead of commit(): with several files, so that none gets its name before all are on disk. No
+  /// write may follow. Throws output.
+  void sync();
+
+  /// fsync, rename to the final name, fsync of the folder. After it returns the file is durable. Throws
+  /// output.
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  std::uint64_t size_ = 0;
+  OutputOptions options_;
+  std::atomic<std::uint64_t> written_{0};
+  int fd_ = -1;
+  bool synced_ = false;
+  bool committed_ = false;
+};
+
+/// The checks of OutputFile's constructor without creating anything, for plans and before long reads.
+void check_output_possible(const std::filesystem::path& path, std::uint64_t size,
+                           const OutputOptions& options);
+
+/// Removes the temporary files of all live OutputFiles; async-signal-safe. For a second SIGINT and fatal
+/// exits.
+void remove_temporary_files() noexcept;
+
+}  // namespace qtz

@@ -1,0 +1,115 @@
+#include "qtz/core/input_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "qtz/core/checked.h"
+#include "qtz/core/error.h"
+#include "qtz/core/text.h"
+
+namespace qtz {
+namespace {
+
+std::string shown(const std::filesystem::path& path) {
+  return printable(path.native());
+}
+
+std::int64_t mtime_ns(const struct stat& status) {
+  return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer before we can refuse it.
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd_ < 0) {
+    const int error = errno;
+    const ErrorKind kind =
+        error == EMFILE || error == ENFILE ? ErrorKind::resource : ErrorKind::input_missing;
+    throw Error(kind, "cannot open " + shown(path_) + ": " + std::strerror(error));
+  }
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(fd_);
+    throw Error(ErrorKind::input_invalid, shown(path_) + " is not a regular file");
+  }
+  size_ = static_cast<std::uint64_t>(status.st_size);
+  mtime_ns_ = mtime_ns(status);
+  identity_ = {status.st_dev, status.st_ino};
+}
+
+InputFile::~InputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_),
+      mtime_ns_(other.mtime_ns_),
+      identity_(other.identity_) {}
+
+InputFile& InputFile::operator=(InputFile&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    path_ = std::move(other.path_);
+    fd_ = std::exchange(other.fd_, -1);
+    size_ = other.size_;
+    mtime_ns_ = other.mtime_ns_;
+    identity_ = other.identity_;
+  }
+  return *this;
+}
+
+void InputFile::read(std::uint64_t offset, std::span<std::byte> out) const {
+  const auto end = checked_add(offset, out.size());
+  if (!end || *end > size_) {
+    throw Error(ErrorKind::input_invalid, shown(path_) + ": needs " + std::to_string(out.size()) +
+                                              " bytes at offset " + std::to_string(offset) +
+                                              " but the file has only " + std::to_string(size_));
+  }
+  while (!out.empty()) {
+    const ssize_t got = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (got < 0) {
+      if (errno == EINTR || errno == EAGAIN) continue;
+      throw Error(ErrorKind::input_missing, "reading " + shown(path_) + ": " + std::strerror(errno));
+    }
+    if (got == 0) {
+      throw Error(
+          ErrorKind::input_invalid,
+          shown(path_) + " became shorter while it was read (ends at byte " + std::to_string(offset) + ")");
+    }
+    offset += static_cast<std::uint64_t>(got);
+    out = out.subspan(static_cast<std::size_t>(got));
+  }
+}
+
+void InputFile::check_unchanged() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) {
+    throw Error(ErrorKind::input_missing, "cannot stat " + shown(path_) + ": " + std::strerror(errno));
+  }
+  if (static_cast<std::uint64_t>(status.st_size) != size_ || mtime_ns(status) != mtime_ns_) {
+    throw Error(ErrorKind::input_invalid, shown(path_) + " was changed while it was read",
+                "run again when it is complete");
+  }
+}
+
+std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit) {
+  const InputFile file(path);
+  if (file.size() > limit) {
+    throw Error(ErrorKind::input_invalid, shown(path) + " has " + format_bytes(file.size()) + "; at most " +
+                                              format_bytes(limit) + " are read");
+  }
+  std::string text(file.size(), '\0');
+  file.read(0, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+}  // namespace qtz

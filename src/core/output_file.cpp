@@ -1,0 +1,241 @@
+#include "qtz/core/output_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "qtz/core/checked.h"
+#include "qtz/core/error.h"
+#include "qtz/core/text.h"
+
+namespace qtz {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string shown(const fs::path& path) {
+  return printable(path.native());
+}
+
+[[noreturn]] void fail(const std::string& doing, const fs::path& path, int error) {
+  std::string hint;
+  if (error == ENOSPC || error == EDQUOT) hint = "free some space or choose another folder with -o";
+  throw Error(ErrorKind::output, doing + " " + shown(path) + ": " + std::strerror(error), hint);
+}
+
+fs::path folder_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+// Names of live temporary files, readable from a signal handler: a slot is either null or points to a C
+// string that stays valid until the slot is null again.
+constexpr std::size_t kSlots = 1024;
+std::array<std::atomic<const char*>, kSlots> live_temporaries{};
+
+void remember(const char* name) {
+  for (auto& slot : live_temporaries) {
+    const char* empty = nullptr;
+    if (slot.compare_exchange_strong(empty, name)) return;
+  }
+}
+
+void forget(const char* name) {
+  for (auto& slot : live_temporaries) {
+    const char* expected = name;
+    if (slot.compare_exchange_strong(expected, nullptr)) return;
+  }
+}
+
+/// ".NAME.qtz-" cut so that the whole temporary name fits in 255 bytes.
+std::string temporary_prefix(const fs::path& path) {
+  constexpr std::size_t kRoom = 255 - 40;
+  return "." + path.filename().native().substr(0, kRoom) + ".qtz-";
+}
+
+/// So many written bytes later the kernel is asked again to start writing them out.
+constexpr std::uint64_t kWritebackStep = 8u << 20;
+
+/// Removes what a killed run left for the same output: temporary files that nobody holds a lock on.
+void remove_stale_temporaries(const fs::path& path) {
+  const std::string prefix = temporary_prefix(path);
+  DIR* folder = ::opendir(folder_of(path).c_str());
+  if (folder == nullptr) return;
+  while (const dirent* entry = ::readdir(folder)) {
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with(prefix) || !name.ends_with(".tmp")) continue;
+    const int fd = ::openat(::dirfd(folder), entry->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) continue;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlinkat(::dirfd(folder), entry->d_name, 0);
+    ::close(fd);
+  }
+  ::closedir(folder);
+}
+
+/// rename that refuses to replace; on file systems without that, a hard link does the same.
+int rename_without_replacing(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  if (::link(from.c_str(), to.c_str()) != 0) return -1;
+  return ::unlink(from.c_str());
+}
+
+void sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open folder", folder, errno);
+  const int result = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  // Some network file systems cannot sync a folder; the rename itself has succeeded.
+  if (result != 0 && error != EINVAL && error != ENOTSUP) fail("syncing folder", folder, error);
+}
+
+}  // namespace
+
+void check_output_possible(const fs::path& path, std::uint64_t size, const OutputOptions& options) {
+  if (path.filename().empty() || path.filename() == "." || path.filename() == "..") {
+    throw Error(ErrorKind::output, "output '" + shown(path) + "' is not a file name");
+  }
+  const fs::path folder = folder_of(path);
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) fail("output folder", folder, errno);
+  if (!S_ISDIR(status.st_mode))
+    throw Error(ErrorKind::output, "output folder " + shown(folder) + " is not a folder");
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail("output folder", folder, errno);
+
+  if (::stat(path.c_str(), &status) == 0) {
+    const FileIdentity identity{status.st_dev, status.st_ino};
+    if (std::find(options.protect.begin(), options.protect.end(), identity) != options.protect.end()) {
+      throw Error(ErrorKind::output, "output " + shown(path) + " is an input of this run",
+                  "choose another name with -o");
+    }
+    if (!S_ISREG(status.st_mode)) {
+      throw Error(ErrorKind::output, "output " + shown(path) + " exists and is not a regular file");
+    }
+    if (!options.overwrite) {
+      throw Error(ErrorKind::output, "output " + shown(path) + " exists", "--force replaces it");
+    }
+  } else if (errno != ENOENT) {
+    fail("output", path, errno);
+  } else if (::lstat(path.c_str(), &status) == 0) {
+    throw Error(ErrorKind::output, "output " + shown(path) + " exists and is a symbolic link to nothing");
+  }
+
+  struct statvfs space {};
+  if (::statvfs(folder.c_str(), &space) == 0) {
+    const auto free_bytes = checked_mul(space.f_bavail, space.f_frsize);
+    if (free_bytes && size > *free_bytes) {
+      throw Error(ErrorKind::output,
+                  "output " + shown(path) + " needs " + format_bytes(size) + " but " + shown(folder) +
+                      " has " + format_bytes(*free_bytes) + " free",
+                  "free some space or choose another folder with -o");
+    }
+  }
+}
+
+OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& options)
+    : path_(std::move(path)), size_(size), options_(options) {
+  check_output_possible(path_, size_, options_);
+  remove_stale_temporaries(path_);
+  static std::atomic<unsigned> counter{0};
+  for (int attempt = 0; fd_ < 0; ++attempt) {
+    const std::string name =
+        temporary_prefix(path_) + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp";
+    temporary_ = folder_of(path_) / name;
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd_ < 0 && (errno != EEXIST || attempt > 100)) fail("cannot create", path_, errno);
+    if (fd_ < 0) continue;
+    ::flock(fd_, LOCK_EX | LOCK_NB);  // tells other runs that this temporary file is alive
+    struct stat own {};
+    if (::fstat(fd_, &own) == 0 && own.st_nlink == 0) {
+      // Between open and flock another run took it for a left-over: start again under another name.
+      ::close(fd_);
+      fd_ = -1;
+    }
+  }
+  remember(temporary_.c_str());
+  // Reserve the space now, so that a full disk is found before the work and not after it.
+  if (size_ > 0 && ::fallocate(fd_, 0, 0, static_cast<off_t>(size_)) != 0) {
+    const bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL;
+    const int result = unsupported ? ::ftruncate(fd_, static_cast<off_t>(size_)) : -1;
+    if (result != 0) {
+      const int error = errno;
+      ::close(fd_);
+      ::unlink(temporary_.c_str());
+      forget(temporary_.c_str());
+      fail("reserving " + format_bytes(size_) + " for", path_, error);
+    }
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!committed_) {
+    ::unlink(temporary_.c_str());
+    forget(temporary_.c_str());
+  }
+}
+
+void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+  QTZ_CHECK(offset <= size_ && bytes.size() <= size_ - offset);
+  QTZ_CHECK(!synced_);
+  const std::uint64_t before = written_.fetch_add(bytes.size(), std::memory_order_relaxed);
+  const std::uint64_t after = before + bytes.size();
+  while (!bytes.empty()) {
+    const ssize_t put = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (put < 0) {
+      if (errno == EINTR || errno == EAGAIN) continue;
+      fail("writing", path_, errno);
+    }
+    offset += static_cast<std::uint64_t>(put);
+    bytes = bytes.subspan(static_cast<std::size_t>(put));
+  }
+  // Let the disk work while we do; else all of it would wait for commit(). Only a hint: errors show in fsync.
+  if (before / kWritebackStep != after / kWritebackStep) {
+    ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  }
+}
+
+void OutputFile::sync() {
+  QTZ_CHECK(!committed_);
+  if (!synced_ && ::fsync(fd_) != 0) fail("syncing", path_, errno);
+  synced_ = true;
+}
+
+void OutputFile::commit() {
+  sync();
+  struct stat old {};
+  if (options_.overwrite && ::stat(path_.c_str(), &old) == 0 && ::fchmod(fd_, old.st_mode & 07777) != 0) {
+    fail("setting permissions of", path_, errno);
+  }
+  const int fd = fd_;
+  fd_ = -1;
+  if (::close(fd) != 0) fail("closing", path_, errno);
+  const int result = options_.overwrite ? std::rename(temporary_.c_str(), path_.c_str())
+                                        : rename_without_replacing(temporary_, path_);
+  if (result != 0) {
+    if (errno == EEXIST)
+      throw Error(ErrorKind::output, "output " + shown(path_) + " appeared during the run");
+    fail("renaming to", path_, errno);
+  }
+  committed_ = true;
+  forget(temporary_.c_str());
+  sync_folder(folder_of(path_));
+}
+
+void remove_temporary_files() noexcept {
+  for (auto& slot : live_temporaries) {
+    if (const char* name = slot.exchange(nullptr)) ::unlink(name);
+  }
+}
+
+}  // namespace qtz
