@@ -1,0 +1,6 @@
+// 8 problems side by side with AVX2.
+#include "quants/lane_simd.h"
+
+#define QTZ_LEVEL avx2
+#define QTZ_LEVEL_LANE qtz::quants::SimdLane<xsimd::avx2>
+#include "kernels/instantiate.inl"
