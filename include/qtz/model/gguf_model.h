@@ -1,0 +1,59 @@
+// A model as GGUF wants it, before any quantization: metadata and named tensor expressions. Made from a hub
+// folder (config.json, tokenizer, weights), from a bare .safetensors file, or from another GGUF.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qtz/formats/gguf.h"
+#include "qtz/formats/tensor_source.h"
+#include "qtz/model/tensor_expr.h"
+
+namespace qtz {
+
+/// One tensor of the output, before its type is chosen.
+struct ModelTensor {
+  std::string name;  ///< GGUF name, "blk.0.attn_q.weight"
+  TensorExprPtr expr;
+  DType unquantized;  ///< the type it has in a 16-bit file: F32 for norms, biases, routers; else the weights'
+                      ///< own
+};
+
+struct ModelOptions {
+  std::optional<std::string>
+      architecture;  ///< --arch: override or, without config.json, general.architecture
+  std::optional<std::string> tokenizer_pre;  ///< --tokenizer-pre: override of the pre-tokenizer's name
+  std::optional<std::string> model_name;     ///< --model-name: general.name
+  std::optional<std::filesystem::path> metadata_file;  ///< --metadata: JSON of general.* overrides
+};
+
+/// Everything make_plan needs; pure data plus expressions over the source.
+struct GgufModel {
+  std::shared_ptr<const TensorSource> source;
+  std::string architecture;          ///< general.architecture, empty for a generic GGUF
+  KvList metadata;                   ///< without general.file_type and general.quantization_version
+  std::vector<ModelTensor> tensors;  ///< every stored tensor is used or named in `skipped`
+  std::vector<std::string> skipped;  ///< stored tensors left out on purpose, with the reason: "name: why"
+  std::vector<std::string> warnings;
+  std::vector<std::string> notes;  ///< one-line facts for the pre-flight: tokenizer kind, template, ...
+  bool generic = false;            ///< no config.json: weights under their own names
+  bool from_gguf = false;
+};
+
+/// Opens `input` (file, index, folder or GGUF) and works out the complete GGUF model. Reads headers, config,
+/// tokenizer and a few scalars, not the weights. Throws input_missing; input_invalid naming what is unknown
+/// and what to do.
+GgufModel open_model(const std::filesystem::path& input, const ModelOptions& options);
+
+/// Names for `qtz archs`: one row per supported class.
+struct ArchitectureInfo {
+  std::string_view hf_class;   ///< "LlamaForCausalLM"
+  std::string_view gguf_name;  ///< "llama"
+  std::string_view proof;      ///< "bytes", "logits" or "loads"
+};
+std::vector<ArchitectureInfo> list_architectures();
+
+}  // namespace qtz

@@ -1,0 +1,59 @@
+// gpt-oss in 16 bits: experts stored transposed with gate and up interleaved, biases on experts and router,
+// attention sinks.
+#include "model/arch/arch_blocks.h"
+#include "model/arch/architectures.h"
+#include "model/tensor_ops.h"
+
+namespace qtz::arch {
+
+namespace {
+
+// [experts, hidden, 2 x inner]: after turning, even rows are the gate's and odd rows the up projection's.
+TensorExprPtr gate_rows(TensorExprPtr input, const ArchBuild&) {
+  return strided(transposed(std::move(input)), 1, 0, 2);
+}
+TensorExprPtr up_rows(TensorExprPtr input, const ArchBuild&) {
+  return strided(transposed(std::move(input)), 1, 1, 2);
+}
+TensorExprPtr gate_bias(TensorExprPtr input, const ArchBuild&) {
+  return strided(std::move(input), 1, 0, 2);
+}
+TensorExprPtr up_bias(TensorExprPtr input, const ArchBuild&) {
+  return strided(std::move(input), 1, 1, 2);
+}
+
+}  // namespace
+
+ArchSpec gpt_oss() {
+  ArchSpec spec;
+  spec.classes = {"GptOssForCausalLM"};
+  spec.gguf_name = "gpt-oss";
+  spec.tokenizer = bpe_tokenizer();
+  spec.defaults = R"({"rms_norm_eps": 1e-5, "rope_theta": 150000.0, "head_dim": 64, "sliding_window": 128,
+                      "num_local_experts": 128, "num_experts_per_tok": 4})";
+  spec.keys = joined<KeyRule>({
+      standard_keys(),
+      {
+          u32_key("attention.sliding_window", "sliding_window"),
+          u32_key("expert_feed_forward_length", "intermediate_size"),
+      },
+  });
+  spec.tensors = joined<TensorRule>({
+      trunk(),
+      attention(),
+      {
+          {"model.layers.{L}.self_attn.sinks", "blk.{L}.attn_sinks.weight"},
+          {"model.layers.{L}.post_attention_layernorm.{W}", "blk.{L}.post_attention_norm.{W}"},
+          {"model.layers.{L}.mlp.router.{W}", "blk.{L}.ffn_gate_inp.{W}"},
+          {"model.layers.{L}.mlp.experts.gate_up_proj", "blk.{L}.ffn_gate_exps.weight", gate_rows},
+          {"model.layers.{L}.mlp.experts.gate_up_proj", "blk.{L}.ffn_up_exps.weight", up_rows},
+          {"model.layers.{L}.mlp.experts.gate_up_proj_bias", "blk.{L}.ffn_gate_exps.bias", gate_bias},
+          {"model.layers.{L}.mlp.experts.gate_up_proj_bias", "blk.{L}.ffn_up_exps.bias", up_bias},
+          {"model.layers.{L}.mlp.experts.down_proj", "blk.{L}.ffn_down_exps.weight", transposed_weight},
+          {"model.layers.{L}.mlp.experts.down_proj_bias", "blk.{L}.ffn_down_exps.bias"},
+      },
+  });
+  return spec;
+}
+
+}  // namespace qtz::arch

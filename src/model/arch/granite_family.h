@@ -1,0 +1,16 @@
+// What dense, MoE and hybrid Granite models share.
+#pragma once
+
+#include <vector>
+
+#include "qtz/model/arch_spec.h"
+
+namespace qtz::arch {
+
+/// Llama's keys and the scales of embedding, attention, residual and logits.
+std::vector<KeyRule> granite_keys();
+
+/// Granite's head size is always hidden size / heads, whatever head_dim says.
+void ignore_head_dim(ModelConfig& config);
+
+}  // namespace qtz::arch

@@ -1,0 +1,142 @@
+// Nemotron H and Nemotron 3: each layer is one of Mamba 2, attention, MLP or experts.
+#include <algorithm>
+
+#include "model/arch/arch_blocks.h"
+#include "model/arch/architectures.h"
+#include "model/arch/mamba_family.h"
+#include "qtz/core/error.h"
+
+namespace qtz::arch {
+
+namespace {
+
+constexpr std::uint32_t kAnyLength = 1U << 20;  // attention without positions
+
+/// 'M' Mamba, '*' attention, '-' MLP, 'E' experts; one letter a layer.
+std::string layer_letters(const ModelConfig& config) {
+  if (const auto pattern = config.text("hybrid_override_pattern")) return *pattern;
+  std::string letters;
+  for (const std::string& type : config.texts("layers_block_type")) {
+    const bool mamba = type == "mamba" || type == "linear_attention";
+    const bool attention = type == "attention" || type == "full_attention";
+    letters += mamba ? 'M' : attention ? '*' : type == "moe" ? 'E' : type == "mlp" ? '-' : '?';
+  }
+  return letters;
+}
+
+void adapt(ArchSpec& spec, ModelConfig& config, const TensorSource& source) {
+  const std::string letters = layer_letters(config);
+  if (!config.has("num_hidden_layers")) config.set("num_hidden_layers", letters.size());
+  if (letters.size() != config.block_count() || letters.find_first_not_of("M*-E") != std::string::npos) {
+    config.refuse("hybrid_override_pattern", "does not say for every layer what it is");
+  }
+  config.set("layer_letters", letters);
+  if (config.has("num_experts_per_tok")) spec.gguf_name = "nemotron_h_moe";
+  for (const TensorInfo& tensor : source.tensors()) {
+    if (!tensor.name.starts_with("mtp.")) continue;
+    throw Error(
+        ErrorKind::input_invalid,
+        "tensor '" + printable(tensor.name) + "': prediction layers of this architecture are not known yet",
+        "remove the mtp.* tensors from the folder to convert the model without them");
+  }
+}
+
+std::vector<std::int32_t> per_layer(const ModelConfig& config, std::string_view letters,
+                                    std::uint64_t value) {
+  const std::string all = *config.text("layer_letters");
+  std::vector<std::int32_t> out;
+  for (const char letter : all) {
+    out.push_back(letters.find(letter) == std::string_view::npos ? 0 : static_cast<std::int32_t>(value));
+  }
+  return out;
+}
+
+void emit_keys(ArchBuild& build) {
+  const ModelConfig& config = build.config;
+  const bool has_experts = build.arch == "nemotron_h_moe";
+  build.set("context_length", kAnyLength);
+  build.set("attention.head_count_kv", per_layer(config, "*", config.kv_head_count()));
+  build.set("rope.dimension_count", static_cast<std::uint32_t>(config.head_dim()));
+  const std::uint64_t heads = config.need_uint("mamba_num_heads|num_heads");
+  const std::uint64_t inner = heads * config.need_uint("mamba_head_dim");
+  build.set("ssm.conv_kernel", static_cast<std::uint32_t>(config.need_uint("conv_kernel|d_conv")));
+  build.set("ssm.state_size", static_cast<std::uint32_t>(config.need_uint("ssm_state_size|state_size")));
+  build.set("ssm.group_count", static_cast<std::uint32_t>(mamba2_groups(config)));
+  build.set("ssm.inner_size", static_cast<std::uint32_t>(inner));
+  build.set("ssm.time_step_rank", static_cast<std::uint32_t>(heads));
+  build.set("rope.scaling.finetuned", false);
+  if (!has_experts) {
+    build.set("feed_forward_length", per_layer(config, "-", config.need_uint("intermediate_size|n_inner")));
+    // The tokenizer's post-processor adds the token although its configuration does not say so.
+    build.keys.set("tokenizer.ggml.add_bos_token", true);
+    return;
+  }
+  build.set("feed_forward_length", per_layer(config, "E", config.need_uint("moe_intermediate_size")));
+}
+
+}  // namespace
+
+ArchSpec nemotron_h() {
+  ArchSpec spec;
+  spec.classes = {"NemotronHForCausalLM"};
+  spec.gguf_name = "nemotron_h";
+  spec.tokenizer = bpe_tokenizer();
+  spec.optional_prefix = "backbone.";
+  spec.defaults = R"({"layer_norm_epsilon": 1e-5, "norm_eps": 1e-5, "max_position_embeddings": 4096,
+                      "conv_kernel": 4})";
+  spec.keys = joined<KeyRule>({
+      standard_keys(),
+      {
+          u32_key("vocab_size", "vocab_size"),
+          computed_keys(emit_keys),
+          optional_key(u32_key("expert_feed_forward_length", "moe_intermediate_size")),
+          optional_key(u32_key("expert_shared_feed_forward_length", "moe_shared_expert_intermediate_size")),
+          optional_key(u32_key("expert_shared_count", "n_shared_experts")),
+          optional_key(bool_key("expert_weights_norm", "norm_topk_prob")),
+          optional_key(f32_key("expert_weights_scale", "routed_scaling_factor")),
+          optional_key(u32_key("moe_latent_size", "moe_latent_size")),
+      },
+  });
+  spec.tensors = joined<TensorRule>({
+      {
+          {"backbone.embeddings.weight", "token_embd.weight"},
+          {"backbone.norm_f.weight", "output_norm.weight"},
+          {"lm_head.weight", "output.weight", nullptr, "?"},
+          {"backbone.layers.{L}.norm.weight", "blk.{L}.attn_norm.weight"},
+      },
+      needed_as("layer:mamba", mamba2_mixer(MixerNames::backbone)),
+      needed_as("layer:attention",
+                {
+                    {"backbone.layers.{L}.mixer.q_proj.{W}", "blk.{L}.attn_q.{W}", rope_query_rows},
+                    {"backbone.layers.{L}.mixer.k_proj.{W}", "blk.{L}.attn_k.{W}", rope_key_rows},
+                    {"backbone.layers.{L}.mixer.v_proj.{W}", "blk.{L}.attn_v.{W}"},
+                    {"backbone.layers.{L}.mixer.o_proj.{W}", "blk.{L}.attn_output.{W}"},
+                }),
+      needed_as("layer:mlp",
+                {
+                    {"backbone.layers.{L}.mixer.up_proj.{W}", "blk.{L}.ffn_up.{W}"},
+                    {"backbone.layers.{L}.mixer.down_proj.{W}", "blk.{L}.ffn_down.{W}"},
+                }),
+      needed_as(
+          "layer:experts",
+          {
+              {"backbone.layers.{L}.mixer.gate.weight", "blk.{L}.ffn_gate_inp.weight"},
+              {"backbone.layers.{L}.mixer.experts.{E}.up_proj.weight", "blk.{L}.ffn_up_exps.weight"},
+              {"backbone.layers.{L}.mixer.experts.{E}.down_proj.weight", "blk.{L}.ffn_down_exps.weight"},
+              {"backbone.layers.{L}.mixer.gate.e_score_correction_bias", "blk.{L}.exp_probs_b.bias", nullptr,
+               "?"},
+              {"backbone.layers.{L}.mixer.shared_experts.up_proj.weight", "blk.{L}.ffn_up_shexp.weight",
+               nullptr, "?"},
+              {"backbone.layers.{L}.mixer.shared_experts.down_proj.weight", "blk.{L}.ffn_down_shexp.weight",
+               nullptr, "?"},
+              {"backbone.layers.{L}.mixer.fc1_latent_proj.weight", "blk.{L}.ffn_latent_down.weight", nullptr,
+               "?"},
+              {"backbone.layers.{L}.mixer.fc2_latent_proj.weight", "blk.{L}.ffn_latent_up.weight", nullptr,
+               "?"},
+          }),
+  });
+  spec.adapt = adapt;
+  return spec;
+}
+
+}  // namespace qtz::arch

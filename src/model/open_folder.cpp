@@ -1,0 +1,137 @@
+// A hub folder to a GGUF model: configuration, keys, tokenizer, tensors.
+#include "model/config_file.h"
+#include "model/general_metadata.h"
+#include "model/key_rules.h"
+#include "model/model_parts.h"
+#include "model/storage_type.h"
+#include "model/tensor_ops.h"
+#include "model/tensor_rules.h"
+#include "qtz/core/error.h"
+#include "qtz/model/arch_spec.h"
+#include "qtz/model/tokenizer.h"
+
+namespace qtz {
+
+namespace {
+
+/// Weights that hold codes instead of numbers need their own readers.
+void refuse_quantized(const std::filesystem::path& folder, const ModelConfig& config) {
+  constexpr std::string_view kHint =
+      "weights that are already quantized cannot be read yet; use the model's 16-bit original";
+  for (const std::string_view field : {"quantization_config", "compression_config"}) {
+    const auto found = config.find(field);
+    if (!found) continue;
+    const JsonValue* method = found->value->find("quant_method");
+    const std::string named =
+        method != nullptr && method->is_string() ? *method->as_string() : "unknown method";
+    throw Error(ErrorKind::input_invalid,
+                config.where() + ": the model is already quantized ('" + std::string(field) +
+                    "': " + printable(named) + ")",
+                std::string(kHint));
+  }
+  const auto sidecar = folder / "hf_quant_config.json";
+  if (std::filesystem::is_regular_file(sidecar)) {
+    throw Error(ErrorKind::input_invalid, printable(sidecar.native()) + ": the model is already quantized",
+                std::string(kHint));
+  }
+}
+
+ArchSpec choose_architecture(const ModelConfig& config, const ModelOptions& options) {
+  if (options.architecture) return find_architecture(*options.architecture, "--arch");
+  if (config.class_name().empty()) {
+    throw Error(ErrorKind::input_invalid, config.where() + ": no class is named in 'architectures'",
+                "name the architecture with --arch; `qtz archs` lists what is known");
+  }
+  return find_architecture(config.class_name(), config.where());
+}
+
+/// Rows of the embedding decide the size of the vocabulary; a configuration that says otherwise is corrected.
+void settle_vocabulary(ArchBuild& build, ModelConfig& config, const ArchSpec& spec) {
+  std::optional<std::uint64_t> rows;
+  for (const TensorRule& rule : spec.tensors) {
+    if (rule.target != "token_embd.weight") continue;
+    for (const TensorInfo& tensor : build.source.tensors()) {
+      const std::string name = canonical_name(tensor.name);
+      if (tensor.shape.rank() != 2) continue;
+      if (name == rule.source || std::string(spec.optional_prefix) + name == rule.source)
+        rows = tensor.shape[0];
+    }
+  }
+  const auto told = config.uint("vocab_size");
+  if (!rows) {
+    if (!told) config.refuse("vocab_size", "is missing");
+    return;
+  }
+  if (told && *told != *rows) {
+    build.warnings.push_back(config.where() + ": 'vocab_size' is " + std::to_string(*told) +
+                             ", but the embedding has " + std::to_string(*rows) +
+                             " rows; the rows are taken");
+  }
+  config.set("vocab_size", *rows);
+}
+
+void read_tokenizer_keys(ArchBuild& build, const ArchSpec& spec, const ModelOptions& options,
+                         GgufModel& model) {
+  TokenizerResult tokenizer =
+      read_tokenizer(build.folder, build.config.stored(), build.config.need_uint("vocab_size"),
+                     spec.tokenizer, options.tokenizer_pre);
+  for (const KvList::Entry& entry : tokenizer.keys.entries()) build.keys.set(entry.key, entry.value);
+  build.token_count = tokenizer.token_count;
+  model.notes.push_back("tokenizer: " + tokenizer.description);
+  model.warnings.insert(model.warnings.end(), tokenizer.warnings.begin(), tokenizer.warnings.end());
+}
+
+}  // namespace
+
+GgufModel open_folder_model(const std::filesystem::path& folder,
+                            std::shared_ptr<const SafetensorsSource> source, const ModelOptions& options) {
+  const auto config_path = folder / "config.json";
+  GgufModel model;
+  ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
+  refuse_quantized(folder, config);
+  ArchSpec spec = choose_architecture(config, options);
+  config.apply_defaults(spec.defaults);
+  if (spec.adapt != nullptr) spec.adapt(spec, config, *source);
+
+  model.source = source;
+  model.architecture = std::string(spec.gguf_name);
+  model.warnings.insert(model.warnings.end(), source->warnings().begin(), source->warnings().end());
+  KvList keys;
+  ArchBuild build{config, *source, folder, model.architecture, keys};
+  settle_vocabulary(build, config, spec);
+  if (spec.prepare != nullptr) spec.prepare(config);
+  config.check_plausible();
+
+  apply_key_rules(build, spec.keys);
+  apply_tensor_rules(build, spec);
+  read_tokenizer_keys(build, spec, options, model);
+  if (spec.finish != nullptr) spec.finish(build);
+
+  const DType sixteen_bit = sixteen_bit_type(source->tensors());
+  for (auto& [name, expr] : build.tensors) {
+    TensorExprPtr ready = expr->dtype() == DType::f64 ? widened(expr) : expr;
+    const DType type = unquantized_type(name, *ready, sixteen_bit, spec.narrow_routers);
+    model.tensors.push_back({std::move(name), std::move(ready), type});
+  }
+  fit_to_gguf(model);
+  sort_as_llama_cpp(model);
+
+  model.metadata.set("general.architecture", model.architecture);
+  model.metadata.set("general.type", "model");
+  GeneralSources general;
+  general.folder = folder;
+  general.config = &config.json();
+  general.fallback_name = folder_model_id(folder);
+  general.model_name = options.model_name;
+  general.metadata_file = options.metadata_file;
+  general.parameters = parameter_count(model);
+  general.size_label = size_label_of(model);
+  add_general_metadata(model.metadata, general, build.warnings);
+  for (const KvList::Entry& entry : keys.entries()) model.metadata.set(entry.key, entry.value);
+
+  model.skipped = std::move(build.skipped);
+  model.warnings.insert(model.warnings.end(), build.warnings.begin(), build.warnings.end());
+  return model;
+}
+
+}  // namespace qtz

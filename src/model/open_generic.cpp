@@ -1,0 +1,39 @@
+// Weights without a model configuration: a GGUF under their own names, for programs that know them.
+#include "model/general_metadata.h"
+#include "model/model_parts.h"
+#include "model/tensor_ops.h"
+
+namespace qtz {
+
+GgufModel open_generic_model(const std::string& name, std::shared_ptr<const SafetensorsSource> source,
+                             const ModelOptions& options) {
+  GgufModel model;
+  model.source = source;
+  model.generic = true;
+  model.warnings = source->warnings();
+  for (const TensorInfo& tensor : source->tensors()) {
+    TensorExprPtr expr = stored(*source, tensor);
+    if (expr->dtype() == DType::f64) expr = widened(std::move(expr));
+    const DType type = expr->dtype();
+    model.tensors.push_back({tensor.name, std::move(expr), type});
+  }
+  fit_to_gguf(model);
+  sort_as_llama_cpp(model);
+  if (options.architecture) {
+    model.architecture = *options.architecture;
+    model.metadata.set("general.architecture", model.architecture);
+  }
+  model.metadata.set("general.type", "model");
+  GeneralSources general;
+  general.fallback_name = name;
+  general.model_name = options.model_name;
+  general.metadata_file = options.metadata_file;
+  general.parameters = parameter_count(model);
+  general.size_label = size_label_of(model);
+  add_general_metadata(model.metadata, general, model.warnings);
+  model.notes.push_back(
+      "no config.json: the weights are written under their own names as a generic GGUF, without a tokenizer");
+  return model;
+}
+
+}  // namespace qtz

@@ -1,0 +1,49 @@
+// A GGUF as input: metadata and tensors as they are.
+#include "model/general_metadata.h"
+#include "model/model_parts.h"
+#include "model/tensor_ops.h"
+#include "qtz/core/error.h"
+
+namespace qtz {
+
+GgufModel open_gguf_model(std::shared_ptr<const GgufSource> source, const ModelOptions& options) {
+  GgufModel model;
+  model.source = source;
+  model.from_gguf = true;
+  model.warnings = source->warnings();
+  for (const KvList::Entry& entry : source->metadata().entries()) {
+    // Written anew for what comes out; split.* describes files that are not the output's.
+    if (entry.key == "general.file_type" || entry.key == "general.quantization_version") continue;
+    if (entry.key.starts_with("split.")) continue;
+    model.metadata.set(entry.key, entry.value);
+  }
+  if (const GgufValue* value = model.metadata.find("general.architecture")) {
+    if (value->as_string() == nullptr) {
+      throw Error(ErrorKind::input_invalid, printable(source->files().front().path().native()) +
+                                                ": general.architecture is not a text");
+    }
+    model.architecture = *value->as_string();
+  }
+  if (options.architecture && *options.architecture != model.architecture) {
+    if (!model.architecture.empty()) {
+      throw Error(ErrorKind::usage,
+                  "--arch " + printable(*options.architecture) + ": the GGUF says its architecture is '" +
+                      printable(model.architecture) + "'",
+                  "a GGUF's keys belong to its architecture; leave --arch out");
+    }
+    model.architecture = *options.architecture;
+    model.metadata.set("general.architecture", model.architecture);
+  }
+  if (options.tokenizer_pre) model.metadata.set("tokenizer.ggml.pre", *options.tokenizer_pre);
+  GeneralSources general;
+  general.model_name = options.model_name;
+  general.metadata_file = options.metadata_file;
+  apply_metadata_overrides(model.metadata, general);
+  for (const TensorInfo& tensor : source->tensors()) {
+    model.tensors.push_back({tensor.name, stored(*source, tensor), tensor.dtype});
+  }
+  sort_as_llama_cpp(model);
+  return model;
+}
+
+}  // namespace qtz

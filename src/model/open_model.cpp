@@ -1,0 +1,63 @@
+// Finding out what an input is.
+#include <array>
+
+#include "model/config_file.h"
+#include "model/general_metadata.h"
+#include "model/model_parts.h"
+#include "qtz/core/error.h"
+#include "qtz/core/json.h"
+
+namespace qtz {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_gguf(const fs::path& path) {
+  if (path.extension() == ".gguf") return true;
+  const InputFile file(path);
+  std::array<std::byte, 4> magic{};
+  if (file.size() < magic.size()) return false;
+  file.read(0, magic);
+  constexpr std::array kMagic{std::byte{'G'}, std::byte{'G'}, std::byte{'U'}, std::byte{'F'}};
+  return magic == kMagic;
+}
+
+/// Diffusers keep a config.json too, but it describes no language model.
+bool is_model_config(const fs::path& path) {
+  std::vector<std::string> shown_later;
+  const JsonValue document = read_config_file(path, shown_later);
+  return document.find("_class_name") == nullptr || document.find("architectures") != nullptr;
+}
+
+void refuse_adapter(const fs::path& folder) {
+  if (!fs::is_regular_file(folder / "adapter_config.json") || fs::exists(folder / "config.json")) return;
+  throw Error(ErrorKind::input_invalid, printable(folder.native()) + ": this is a LoRA adapter, not a model",
+              "merge it into its base model first, or convert it with llama.cpp's convert_lora_to_gguf.py");
+}
+
+}  // namespace
+
+GgufModel open_model(const fs::path& input, const ModelOptions& options) {
+  std::error_code error;
+  const fs::file_status status = fs::status(input, error);
+  if (!fs::exists(status)) {
+    throw Error(ErrorKind::input_missing, printable(input.native()) + ": no such file or folder");
+  }
+  const bool is_folder = fs::is_directory(status);
+  if (!is_folder && is_gguf(input)) {
+    return open_gguf_model(std::make_shared<const GgufSource>(input), options);
+  }
+  const fs::path parent = input.has_parent_path() ? input.parent_path() : fs::path(".");
+  const fs::path folder = is_folder ? input : parent;
+  if (is_folder) refuse_adapter(folder);
+  auto source = std::make_shared<const SafetensorsSource>(input);
+  const fs::path config = folder / "config.json";
+  if (fs::exists(config, error) && is_model_config(config)) {
+    return open_folder_model(folder, std::move(source), options);
+  }
+  std::string name = is_folder ? folder_model_id(folder) : input.stem().native();
+  return open_generic_model(name, std::move(source), options);
+}
+
+}  // namespace qtz

@@ -1,0 +1,56 @@
+#include "model/storage_type.h"
+
+#include <algorithm>
+
+namespace qtz {
+
+namespace {
+
+/// Matrices kept in F32, by what follows "blk.N." or by the whole name, without ".weight".
+constexpr std::string_view kF32Matrices[] = {
+    "ffn_gate_inp",       "ffn_gate_inp_shexp", "position_embd",       "token_types",
+    "ssm_conv1d",         "ssm_conv1d_q",       "ssm_conv1d_k",        "ssm_conv1d_v",
+    "shortconv.conv",     "time_mix_first",     "time_mix_w1",         "time_mix_w2",
+    "time_mix_decay_w1",  "time_mix_decay_w2",  "time_mix_lerp_fused", "altup_correct_coef",
+    "altup_predict_coef", "indexer.proj",
+};
+
+/// "blk.12.ffn_up.weight" to "ffn_up.weight"
+std::string_view without_block(std::string_view name) {
+  constexpr std::string_view kBlock = "blk.";
+  if (!name.starts_with(kBlock)) return name;
+  const auto dot = name.find('.', kBlock.size());
+  return dot == std::string_view::npos ? name : name.substr(dot + 1);
+}
+
+bool is_float(DType type) {
+  return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
+}
+
+}  // namespace
+
+DType sixteen_bit_type(std::span<const TensorInfo> tensors) {
+  for (const TensorInfo& tensor : tensors) {
+    if (tensor.shape.rank() < 2) continue;
+    if (tensor.dtype == DType::bf16 || tensor.dtype == DType::f16) return tensor.dtype;
+  }
+  return DType::f16;
+}
+
+DType unquantized_type(std::string_view name, const TensorExpr& expr, DType sixteen_bit,
+                       bool narrow_routers) {
+  constexpr std::string_view kWeight = ".weight";
+  if (!is_float(expr.dtype())) return expr.dtype();
+  if (expr.shape().rank() <= 1 || name.ends_with("_norm.weight")) return DType::f32;
+  if (!narrow_routers) {
+    if (!name.ends_with(kWeight)) return DType::f32;
+    std::string_view kind = without_block(name);
+    kind.remove_suffix(kWeight.size());
+    if (std::find(std::begin(kF32Matrices), std::end(kF32Matrices), kind) != std::end(kF32Matrices)) {
+      return DType::f32;
+    }
+  }
+  return expr.dtype() == DType::f16 || expr.dtype() == DType::bf16 ? expr.dtype() : sixteen_bit;
+}
+
+}  // namespace qtz

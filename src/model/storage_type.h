@@ -1,0 +1,19 @@
+// Which type a tensor has in a file that is not quantized: 16 bits for matrices, F32 for vectors, norms,
+// routers and others that llama.cpp computes with in F32.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "qtz/model/tensor_expr.h"
+
+namespace qtz {
+
+/// The 16-bit type of a source: that of its first stored matrix of F16 or BF16, F16 when there is none.
+DType sixteen_bit_type(std::span<const TensorInfo> tensors);
+
+/// The unquantized type of the output tensor `name`: F32 as described, else its own 16-bit type,
+/// `sixteen_bit` for F32 and F64; integers stay. `narrow_routers`: only rank and norms decide.
+DType unquantized_type(std::string_view name, const TensorExpr& expr, DType sixteen_bit, bool narrow_routers);
+
+}  // namespace qtz

@@ -1,0 +1,317 @@
+#include "model/tensor_rules.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "model/name_pattern.h"
+#include "model/tensor_ops.h"
+#include "qtz/core/error.h"
+
+namespace qtz {
+
+namespace {
+
+constexpr std::size_t kNamesShown = 5;
+
+/// Stored by many checkpoints, wanted by none: constants that every program computes itself.
+constexpr SkipRule kConstants[] = {
+    {"*.rotary_emb.inv_freq", "rotary frequencies, recomputed from the configuration"},
+    {"*.rotary_emb.cos_cached", "rotary table, recomputed from the configuration"},
+    {"*.rotary_emb.sin_cached", "rotary table, recomputed from the configuration"},
+    {"*.attention.masked_bias", "causal mask, a constant"},
+    {"*.attention.bias", "causal mask, a constant"},
+};
+
+/// Marks of the vision, audio and speech parts of a larger model.
+constexpr std::string_view kOtherParts[] = {
+    "visual.",     "vision.",       "audio.",           "talker.",    "vision_",
+    "audio_",      "token2wav.",    "code2wav.",        "projector.", "image_newline",
+    "patch_embed", "patch_merger.", "model.connector.",
+};
+
+/// One rule with the holes a group of stored tensors shares.
+struct GroupKey {
+  std::size_t rule;
+  std::uint64_t layer;
+  std::string_view kind;
+  bool operator<(const GroupKey& other) const {
+    return std::tie(rule, layer, kind) < std::tie(other.rule, other.layer, other.kind);
+  }
+};
+
+struct Member {
+  std::uint64_t index;
+  const TensorInfo* tensor;
+  bool operator<(const Member& other) const { return index < other.index; }
+};
+
+using Groups = std::map<GroupKey, std::vector<Member>>;
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), kNamesShown); ++i) {
+    if (i > 0) out += ", ";
+    out += "'" + printable(names[i]) + "'";
+  }
+  if (names.size() > kNamesShown) out += " and " + std::to_string(names.size() - kNamesShown) + " more";
+  return out;
+}
+
+/// "3, 7-9, 12": which numbers of [0, count) are not in `present`, which is sorted.
+std::string missing_numbers(const std::vector<Member>& present, std::uint64_t count) {
+  std::string out;
+  std::uint64_t next = 0;
+  const auto add = [&](std::uint64_t first, std::uint64_t last) {
+    if (!out.empty()) out += ", ";
+    out += std::to_string(first);
+    if (last > first) out += "-" + std::to_string(last);
+  };
+  for (const Member& member : present) {
+    if (member.index > next) add(next, member.index - 1);
+    next = member.index + 1;
+  }
+  if (next < count) add(next, count - 1);
+  return out;
+}
+
+bool has_hole(std::string_view pattern, char hole) {
+  const char text[] = {'{', hole, '}', '\0'};
+  return pattern.find(text) != std::string_view::npos;
+}
+
+class TensorTable {
+ public:
+  TensorTable(ArchBuild& build, const ArchSpec& spec)
+      : build_(build), spec_(spec), blocks_(build.config.block_count()) {}
+
+  void apply() {
+    for (const TensorInfo& tensor : build_.source.tensors()) place(tensor);
+    if (!leftover_.empty()) refuse_leftover();
+    check_needed();
+    emit();
+  }
+
+ private:
+  void place(const TensorInfo& tensor) {
+    std::string name = canonical_name(tensor.name);
+    if (spec_.rename != nullptr) name = spec_.rename(std::move(name), build_.config);
+    for (const SkipRule& skip : spec_.skips) {
+      if (match_name(skip.pattern, name)) return leave_out(tensor, skip.reason);
+    }
+    if (!spec_.extra_layers_reason.empty() && is_extra_layer(name))
+      return leave_out(tensor, spec_.extra_layers_reason);
+    bool used = assign(tensor, name);
+    if (!used && !spec_.optional_prefix.empty())
+      used = assign(tensor, std::string(spec_.optional_prefix) + name);
+    if (used) return;
+    for (const SkipRule& skip : kConstants) {
+      if (match_name(skip.pattern, name)) return leave_out(tensor, skip.reason);
+    }
+    for (const std::string_view mark : kOtherParts) {
+      if (tensor.name.find(mark) == std::string::npos) continue;
+      return leave_out(tensor, "belongs to the vision or audio part; this GGUF holds the language model");
+    }
+    leftover_.push_back(tensor.name);
+  }
+
+  bool is_extra_layer(const std::string& name) const {
+    const auto match = match_name("*layers.{L}.*", name);
+    return match && *match->layer >= blocks_;
+  }
+
+  bool assign(const TensorInfo& tensor, const std::string& name) {
+    bool used = false;
+    for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
+      const auto match = match_name(spec_.tensors[rule].source, name);
+      if (!match) continue;
+      used = true;
+      if (match->layer && *match->layer >= blocks_) {
+        extra_layers_.insert(*match->layer);
+        continue;
+      }
+      // The kind points into `name`; the literals live on.
+      const std::string_view kind = match->kind.empty() ? "" : match->kind == "bias" ? "bias" : "weight";
+      auto& members = groups_[GroupKey{rule, match->layer.value_or(0), kind}];
+      const Member member{match->index.value_or(0), &tensor};
+      for (const Member& other : members) {
+        if (other.index != member.index) continue;
+        throw Error(ErrorKind::input_invalid,
+                    "tensors '" + printable(other.tensor->name) + "' and '" + printable(tensor.name) +
+                        "' are the same part of the model",
+                    "keep one of them");
+      }
+      members.push_back(member);
+    }
+    return used;
+  }
+
+  void leave_out(const TensorInfo& tensor, std::string_view reason) {
+    build_.skipped.push_back(tensor.name + ": " + std::string(reason));
+  }
+
+  [[noreturn]] void refuse_leftover() const {
+    throw Error(ErrorKind::input_invalid,
+                std::to_string(leftover_.size()) + " of " + std::to_string(build_.source.tensors().size()) +
+                    " tensors have no place in the architecture '" + std::string(build_.arch) +
+                    "': " + listed(leftover_),
+                "nothing is dropped silently: check that config.json belongs to these weights, or name the "
+                "architecture with --arch");
+  }
+
+  const std::vector<Member>* find(std::size_t rule, std::uint64_t layer) const {
+    for (const std::string_view kind : {std::string_view(""), std::string_view("weight")}) {
+      const auto found = groups_.find(GroupKey{rule, layer, kind});
+      if (found != groups_.end()) return &found->second;
+    }
+    return nullptr;
+  }
+
+  /// Every rule without "?" has its tensor in every layer; of alternatives, those a layer chose are complete.
+  void check_needed() const {
+    if (!extra_layers_.empty()) {
+      throw Error(ErrorKind::input_invalid,
+                  build_.config.where() + ": 'num_hidden_layers' is " + std::to_string(blocks_) +
+                      ", but the weights have a layer " + std::to_string(*extra_layers_.rbegin()),
+                  "check that config.json belongs to these weights");
+    }
+    std::vector<std::string> missing;
+    for (std::uint64_t layer = 0; layer < blocks_ && missing.size() <= kNamesShown; ++layer) {
+      check_layer(layer, missing);
+    }
+    for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
+      const TensorRule& entry = spec_.tensors[rule];
+      if (has_hole(entry.source, 'L') || !entry.needed.empty() || find(rule, 0) != nullptr) continue;
+      if (entry.target == "token_embd.weight" && tied_output() != nullptr) continue;
+      missing.push_back(fill_name(entry.source, NameMatch{}));
+    }
+    if (missing.empty()) return;
+    throw Error(ErrorKind::input_invalid,
+                printable(build_.source.files().front().path().native()) +
+                    ": tensors are missing: " + listed(missing),
+                "download the model again, or check that config.json belongs to these weights");
+  }
+
+  void check_layer(std::uint64_t layer, std::vector<std::string>& missing) const {
+    std::set<std::string_view> chosen;                // "ffn:experts"
+    std::map<std::string_view, std::string> example;  // a name for each choice, "ffn"
+    std::set<std::string_view> decided;               // choices with an alternative chosen
+    for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
+      const TensorRule& entry = spec_.tensors[rule];
+      const auto colon = entry.needed.find(':');
+      const bool chooses =
+          colon != std::string_view::npos && entry.needed.find('|') == std::string_view::npos;
+      if (!chooses || !has_hole(entry.source, 'L')) continue;
+      const std::string_view choice = entry.needed.substr(0, colon);
+      example.try_emplace(choice, fill_name(entry.source, NameMatch{layer, 0, "weight"}));
+      if (find(rule, layer) == nullptr) continue;
+      chosen.insert(entry.needed);
+      decided.insert(choice);
+    }
+    for (const auto& [choice, name] : example) {
+      if (decided.count(choice) == 0) missing.push_back(name);
+    }
+    for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
+      const TensorRule& entry = spec_.tensors[rule];
+      if (!has_hole(entry.source, 'L') || find(rule, layer) != nullptr) continue;
+      if (is_needed(entry.needed, chosen)) {
+        missing.push_back(fill_name(entry.source, NameMatch{layer, 0, "weight"}));
+      }
+    }
+  }
+
+  static bool is_needed(std::string_view needed, const std::set<std::string_view>& chosen) {
+    if (needed.empty()) return true;
+    while (!needed.empty()) {
+      const auto bar = needed.find('|');
+      if (chosen.count(needed.substr(0, bar)) > 0) return true;
+      needed = bar == std::string_view::npos ? std::string_view{} : needed.substr(bar + 1);
+    }
+    return false;
+  }
+
+  /// Some exporters keep tied weights under the output's name only.
+  const TensorInfo* tied_output() const {
+    if (!build_.config.boolean("tie_word_embeddings").value_or(false)) return nullptr;
+    for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
+      if (fill_name(spec_.tensors[rule].target, NameMatch{}) != "output.weight") continue;
+      if (const auto* members = find(rule, 0)) return members->front().tensor;
+    }
+    return nullptr;
+  }
+
+  void emit() {
+    bool has_embedding = false;
+    for (const auto& [key, members] : groups_) {
+      has_embedding = has_embedding || spec_.tensors[key.rule].target == "token_embd.weight";
+    }
+    for (auto& [key, members] : groups_) {
+      const TensorRule& rule = spec_.tensors[key.rule];
+      const bool many = has_hole(rule.source, 'E') || has_hole(rule.source, 'N');
+      TensorExprPtr expr = many ? stack(rule, key, members) : stored(build_.source, *members.front().tensor);
+      if (rule.transform != nullptr) expr = rule.transform(std::move(expr), build_);
+      std::string target = fill_name(rule.target, NameMatch{key.layer, 0, key.kind});
+      if (target == "output.weight" && !has_embedding) target = "token_embd.weight";
+      add(std::move(target), std::move(expr));
+    }
+  }
+
+  TensorExprPtr stack(const TensorRule& rule, const GroupKey& key, std::vector<Member>& members) {
+    std::sort(members.begin(), members.end());
+    const std::uint64_t told = has_hole(rule.source, 'E') ? build_.config.expert_count() : 0;
+    const std::uint64_t count = told > 0 ? told : members.back().index + 1;
+    const std::string where = "layer " + std::to_string(key.layer);
+    if (members.back().index >= count) {
+      throw Error(ErrorKind::input_invalid,
+                  where + " has an expert " + std::to_string(members.back().index) + " ('" +
+                      printable(members.back().tensor->name) + "'), but " + build_.config.where() + " has " +
+                      std::to_string(count) + " experts",
+                  "check that config.json belongs to these weights");
+    }
+    if (members.size() != count) {
+      throw Error(ErrorKind::input_invalid,
+                  where + " lacks experts " + missing_numbers(members, count) + " of '" +
+                      std::string(rule.source) + "'",
+                  "download the model again, or check that config.json belongs to these weights");
+    }
+    std::vector<TensorExprPtr> experts;
+    experts.reserve(members.size());
+    for (const Member& member : members) experts.push_back(stored(build_.source, *member.tensor));
+    return stacked(std::move(experts));
+  }
+
+  void add(std::string target, TensorExprPtr expr) {
+    if (!targets_.insert(target).second) {
+      throw Error(ErrorKind::input_invalid,
+                  describe(*expr) + " and another tensor would both become '" + target + "'",
+                  "keep one of them");
+    }
+    build_.tensors.emplace_back(std::move(target), std::move(expr));
+  }
+
+  ArchBuild& build_;
+  const ArchSpec& spec_;
+  const std::uint64_t blocks_;
+  Groups groups_;
+  std::set<std::uint64_t> extra_layers_;
+  std::set<std::string> targets_;
+  std::vector<std::string> leftover_;
+};
+
+}  // namespace
+
+std::string canonical_name(std::string_view stored_name) {
+  constexpr std::string_view kWrapper = "language_model.";
+  std::string name(stored_name);
+  for (auto at = name.find(kWrapper); at != std::string::npos; at = name.find(kWrapper)) {
+    name.erase(at, kWrapper.size());
+  }
+  return name;
+}
+
+void apply_tensor_rules(ArchBuild& build, const ArchSpec& spec) {
+  TensorTable(build, spec).apply();
+}
+
+}  // namespace qtz

@@ -1,0 +1,22 @@
+// What both tokenizer.json readers check of a vocabulary before they trust it.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "model/tokenizer/added_vocabulary.h"
+#include "model/tokenizer/token_index.h"
+#include "model/tokenizer/vocabulary.h"
+
+namespace qtz {
+
+/// An index of the entries, which must stay where they are. Throws input_invalid naming `where` for an empty
+/// vocabulary, a text or an id that appears twice.
+TokenIndex check_base_vocabulary(const std::vector<VocabEntry>& entries, std::string_view where);
+
+/// For a vocabulary that is larger than the embedding: throws input_invalid when a token of the vocabulary
+/// itself has no row, warns for added tokens.
+void drop_beyond_rows(TokenizerInput& input, const std::vector<VocabEntry>& entries,
+                      const AddedVocabulary& added, std::string_view where);
+
+}  // namespace qtz

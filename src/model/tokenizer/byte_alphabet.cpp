@@ -1,0 +1,45 @@
+#include "model/tokenizer/byte_alphabet.h"
+
+#include <array>
+#include <cstdint>
+
+#include "model/tokenizer/utf8.h"
+
+namespace qtz {
+namespace {
+
+constexpr bool stands_for_itself(unsigned byte) noexcept {
+  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+}
+
+/// The bytes that do not stand for themselves are the characters from U+0100 on, in order.
+constexpr auto kShifted = [] {
+  std::array<unsigned char, 68> bytes{};
+  std::size_t next = 0;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    if (!stands_for_itself(byte)) bytes[next++] = static_cast<unsigned char>(byte);
+  }
+  return bytes;
+}();
+static_assert(kShifted.back() == 0xAD);
+
+}  // namespace
+
+std::string decode_byte_alphabet(std::string_view text) {
+  std::string bytes;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto point = take_code_point(rest);
+    if (!point) return std::string(text);
+    if (*point < 256 && stands_for_itself(*point)) {
+      bytes += static_cast<char>(*point);
+    } else if (*point >= 0x100 && *point < 0x100 + kShifted.size()) {
+      bytes += static_cast<char>(kShifted[*point - 0x100]);
+    } else {
+      return std::string(text);
+    }
+  }
+  return utf8_lossy(bytes);
+}
+
+}  // namespace qtz

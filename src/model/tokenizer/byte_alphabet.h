@@ -1,0 +1,13 @@
+// The 256 printable characters by which byte-level BPE writes bytes. Source: the encoder of OpenAI's GPT-2.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qtz {
+
+/// `text` in that alphabet turned back into bytes, then into UTF-8 with U+FFFD for what is none; `text`
+/// itself when it has any other character.
+std::string decode_byte_alphabet(std::string_view text);
+
+}  // namespace qtz

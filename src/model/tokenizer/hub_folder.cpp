@@ -1,0 +1,155 @@
+#include "model/tokenizer/hub_folder.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "qtz/core/error.h"
+
+namespace qtz {
+namespace {
+
+constexpr JsonLimits kSmallFile{16u << 20, 64};
+
+/// Ids are the keys of "added_tokens_decoder".
+std::uint64_t parse_id(std::string_view text, std::string_view where) {
+  std::uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    throw Error(ErrorKind::input_invalid, std::string(where) + ": added_tokens_decoder has the id '" +
+                                              printable(text) + "', expected a number");
+  }
+  return id;
+}
+
+}  // namespace
+
+const std::string* token_text(const JsonValue& value) noexcept {
+  if (const std::string* text = value.as_string()) return text;
+  const JsonValue* content = value.find("content");
+  return content ? content->as_string() : nullptr;
+}
+
+HubTokenizer::HubTokenizer(std::filesystem::path folder, const JsonValue& model_config)
+    : folder_(std::move(folder)), config_(JsonObject()) {
+  if (has("tokenizer_config.json")) {
+    config_ = parse_json_file(path("tokenizer_config.json"), kSmallFile);
+    has_config_ = true;
+  }
+  const std::string where = printable(path("tokenizer_config.json").native());
+  if (!config_.is_object()) {
+    throw Error(ErrorKind::input_invalid, where + ": the document is of type " +
+                                              std::string(config_.type_name()) + ", expected object");
+  }
+  tokenizer_class_ = config_text("tokenizer_class");
+  if (tokenizer_class_.ends_with("Fast")) tokenizer_class_.resize(tokenizer_class_.size() - 4);
+  const JsonValue* type = model_config.find("model_type");
+  const bool is_gpt2 = type != nullptr && type->as_string() != nullptr && *type->as_string() == "gpt2";
+  if (tokenizer_class_.empty() && is_gpt2) tokenizer_class_ = "GPT2Tokenizer";
+
+  const JsonValue* decoder = config_.find("added_tokens_decoder");
+  if (decoder != nullptr && decoder->as_object() != nullptr) {
+    for (const auto& [id, token] : *decoder->as_object()) {
+      config_tokens_.push_back(parse_added_token(token, parse_id(id, where), where));
+    }
+    std::stable_sort(config_tokens_.begin(), config_tokens_.end(),
+                     [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  }
+  collect_specials(config_);
+  // Folders of the older form keep the names in a file of their own, which counts only without the list
+  // above.
+  if (decoder == nullptr && has("special_tokens_map.json")) {
+    collect_specials(parse_json_file(path("special_tokens_map.json"), kSmallFile));
+  }
+}
+
+bool HubTokenizer::has(std::string_view name) const {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path(name), error);
+}
+
+std::string HubTokenizer::config_text(std::string_view key) const {
+  const JsonValue* value = config_.find(key);
+  const std::string* text = value ? value->as_string() : nullptr;
+  return text ? *text : std::string();
+}
+
+std::optional<bool> HubTokenizer::config_flag(std::string_view key) const {
+  const JsonValue* value = config_.find(key);
+  return value ? value->as_bool() : std::nullopt;
+}
+
+std::vector<std::string> HubTokenizer::class_specials() const {
+  struct ClassSpecial {
+    std::string_view tokenizer_class;
+    std::string_view name;
+    std::string_view text;
+  };
+  static constexpr ClassSpecial kSpecials[] = {
+      {"LlamaTokenizer", "unk_token", "<unk>"},
+      {"LlamaTokenizer", "bos_token", "<s>"},
+      {"LlamaTokenizer", "eos_token", "</s>"},
+      {"CodeLlamaTokenizer", "unk_token", "<unk>"},
+      {"CodeLlamaTokenizer", "bos_token", "<s>"},
+      {"CodeLlamaTokenizer", "eos_token", "</s>"},
+      {"GemmaTokenizer", "unk_token", "<unk>"},
+      {"GemmaTokenizer", "bos_token", "<bos>"},
+      {"GemmaTokenizer", "eos_token", "<eos>"},
+      {"GemmaTokenizer", "pad_token", "<pad>"},
+      {"GemmaTokenizer", "mask_token", "<mask>"},
+      {"GPT2Tokenizer", "eos_token", "<|endoftext|>"},
+      {"CodeGenTokenizer", "eos_token", "<|endoftext|>"},
+  };
+  std::vector<std::string> texts;
+  for (const ClassSpecial& special : kSpecials) {
+    if (special.tokenizer_class == tokenizer_class_ && config_.find(special.name) == nullptr) {
+      texts.emplace_back(special.text);
+    }
+  }
+  return texts;
+}
+
+std::vector<AddedToken> HubTokenizer::added_tokens_file() const {
+  std::vector<AddedToken> tokens;
+  if (!has("added_tokens.json")) return tokens;
+  const auto file = path("added_tokens.json");
+  const JsonValue document = parse_json_file(file, kSmallFile);
+  const JsonObject* object = document.as_object();
+  if (object == nullptr) {
+    throw Error(ErrorKind::input_invalid, printable(file.native()) + ": the document is of type " +
+                                              std::string(document.type_name()) + ", expected object");
+  }
+  for (const auto& [text, value] : *object) {
+    const auto id = value.as_uint();
+    if (!id) {
+      throw Error(ErrorKind::input_invalid, printable(file.native()) + ": added token '" + printable(text) +
+                                                "' has an id that is negative or not a number");
+    }
+    tokens.push_back({*id, text, false, true});
+  }
+  return tokens;
+}
+
+void HubTokenizer::collect_specials(const JsonValue& object) {
+  const JsonObject* members = object.as_object();
+  if (members == nullptr) return;
+  std::set<std::string> seen(named_specials_.begin(), named_specials_.end());
+  seen.insert(listed_specials_.begin(), listed_specials_.end());
+  const auto add = [&](const JsonValue& value, std::vector<std::string>& to) {
+    const std::string* text = token_text(value);
+    if (text != nullptr && !text->empty() && seen.insert(*text).second) to.push_back(*text);
+  };
+  for (const auto& [key, value] : *members) {
+    if (std::string_view(key).ends_with("_token")) add(value, named_specials_);
+  }
+  for (const auto& [key, value] : *members) {
+    if (key != "additional_special_tokens" && key != "extra_special_tokens") continue;
+    if (const JsonArray* texts = value.as_array()) {
+      for (const JsonValue& text : *texts) add(text, listed_specials_);
+    } else if (const JsonObject* named = value.as_object()) {
+      for (const auto& [name, text] : *named) add(text, named_specials_);
+    }
+  }
+}
+
+}  // namespace qtz

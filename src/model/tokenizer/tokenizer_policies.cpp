@@ -1,0 +1,140 @@
+// The named policies: what llama.cpp's converter does for each family, as data.
+#include "qtz/model/tokenizer.h"
+
+namespace qtz {
+namespace {
+
+using Source = TokenizerSource;
+
+KvList one_key(std::string key, GgufValue value) {
+  KvList keys;
+  keys.set(std::move(key), std::move(value));
+  return keys;
+}
+
+KvList add_space_prefix(bool value) {
+  return one_key("tokenizer.ggml.add_space_prefix", value);
+}
+
+TokenizerPolicy with_sources(std::vector<Source> sources) {
+  TokenizerPolicy policy;
+  policy.sources = std::move(sources);
+  return policy;
+}
+
+}  // namespace
+
+TokenizerPolicy llama_tokenizer() {
+  TokenizerPolicy policy =
+      with_sources({Source::sentencepiece, Source::sentencepiece_json, Source::byte_bpe});
+  policy.prefix_space = TokenizerPolicy::PrefixSpace::first;
+  policy.size_rules = {
+      {32016, {{"eot", 32010}}, {}},                                // Code Llama
+      {49152, {}, one_key("tokenizer.ggml.add_bos_token", false)},  // small Granite models
+  };
+  return policy;
+}
+
+TokenizerPolicy sentencepiece_tokenizer() {
+  return with_sources({Source::sentencepiece});
+}
+
+TokenizerPolicy sentencepiece_or_bpe_tokenizer() {
+  return with_sources({Source::sentencepiece, Source::byte_bpe});
+}
+
+TokenizerPolicy bpe_tokenizer() {
+  return with_sources({Source::byte_bpe});
+}
+
+TokenizerPolicy bpe_or_sentencepiece_tokenizer() {
+  return with_sources({Source::byte_bpe, Source::sentencepiece});
+}
+
+TokenizerPolicy gemma_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.special_by_id = {{"eot", 107}};
+  policy.keys_last = add_space_prefix(false);
+  return policy;
+}
+
+TokenizerPolicy gemma2_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.keys_last = add_space_prefix(false);
+  return policy;
+}
+
+TokenizerPolicy gemma3_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_or_bpe_tokenizer();
+  policy.keys_of_source = {{Source::sentencepiece, add_space_prefix(false)}};
+  return policy;
+}
+
+TokenizerPolicy gemma4_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::sentencepiece_json});
+  policy.model = "gemma4";
+  policy.write_pre = false;
+  policy.write_merges = true;
+  policy.visible_tokens = {"<|channel>",       "<channel|>",       "<|tool_call>", "<tool_call|>",
+                           "<|tool_response>", "<tool_response|>", "<|\"|>"};
+  policy.keys_last = add_space_prefix(false);
+  policy.keys_last.set("tokenizer.ggml.add_bos_token", true);
+  return policy;
+}
+
+TokenizerPolicy phi3_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.source_of_class = {{"GPT2Tokenizer", Source::byte_bpe}};
+  policy.plain_added_tokens = true;
+  return policy;
+}
+
+TokenizerPolicy jamba_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::sentencepiece, Source::sentencepiece_json});
+  policy.keys_of_source = {{Source::sentencepiece_json, add_space_prefix(false)}};
+  return policy;
+}
+
+TokenizerPolicy nemotron_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.keys_last = one_key("tokenizer.ggml.padding_token_id", std::uint32_t{0});
+  policy.keys_last.set("tokenizer.ggml.unknown_token_id", std::uint32_t{1});
+  return policy;
+}
+
+TokenizerPolicy ernie_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.prefix_space = TokenizerPolicy::PrefixSpace::last;
+  return policy;
+}
+
+TokenizerPolicy glm4_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.special_by_text = {
+      {"eos", "<|endoftext|>"}, {"eot", "<|user|>"}, {"unk", "<|endoftext|>"}, {"bos", "<|endoftext|>"}};
+  return policy;
+}
+
+TokenizerPolicy chatglm_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.keys_first = one_key("tokenizer.ggml.add_bos_token", false);
+  policy.special_by_text = {{"eos", "<|endoftext|>"}, {"eot", "<|user|>"}, {"unk", "<|endoftext|>"}};
+  return policy;
+}
+
+TokenizerPolicy glm4_moe_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  // <|endoftext|> as end of turn makes endless generations, hence <|user|>.
+  policy.special_by_text = {
+      {"bos", "[gMASK]"}, {"eot", "<|user|>"}, {"unk", "<|endoftext|>"}, {"eom", "<|observation|>"}};
+  return policy;
+}
+
+TokenizerPolicy laguna_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.template_file_first = true;
+  policy.eot_from_eos_list = true;
+  return policy;
+}
+
+}  // namespace qtz

@@ -1,0 +1,72 @@
+// A vocabulary as GGUF wants it, and the readers that make one from the files of a hub folder. A new kind of
+// tokenizer is a reader and a line in tokenizer.cpp's table.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "model/tokenizer/hub_folder.h"
+#include "model/tokenizer/tokenizer_json.h"
+#include "qtz/core/json.h"
+#include "qtz/model/tokenizer.h"
+
+namespace qtz {
+
+/// Values of tokenizer.ggml.token_type.
+enum class TokenType : std::int32_t {
+  normal = 1,
+  unknown = 2,
+  control = 3,
+  user_defined = 4,
+  unused = 5,
+  byte = 6
+};
+
+/// What a reader is given.
+struct TokenizerInput {
+  HubTokenizer hub;
+  const JsonValue& config;
+  std::uint64_t vocab_size;  ///< 0 when unknown
+  const TokenizerPolicy& policy;
+  const std::optional<std::string>& pre_override;
+  std::optional<TokenizerJson> json = {};  ///< tokenizer.json, if there is one
+  std::vector<std::string> warnings = {};
+};
+
+struct Vocabulary {
+  std::string model;  ///< tokenizer.ggml.model
+  std::string pre;    ///< tokenizer.ggml.pre
+  std::vector<std::string> tokens;
+  std::vector<std::int32_t> types;
+  std::vector<float> scores;                                 ///< empty when the kind has none
+  std::vector<std::string> merges;                           ///< as the files have them
+  std::uint64_t token_count = 0;                             ///< before padding
+  std::vector<std::pair<std::string, std::uint32_t>> added;  ///< added tokens by text
+
+  /// Grows to `size` tokens "[PAD<i>]" of type UNUSED, with `score` if the kind has scores.
+  void pad_to(std::uint64_t size, std::optional<float> score);
+  void put(std::size_t id, std::string text, TokenType type);
+  std::optional<std::uint32_t> find_added(std::string_view text) const noexcept;
+};
+
+/// tokenizer.model, added_tokens.json and the added tokens of the configurations.
+Vocabulary read_sentencepiece_vocabulary(TokenizerInput& input);
+/// tokenizer.json with byte fallback. Takes the arrays of input.json.
+Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input);
+/// tokenizer.json, or vocab.json and merges.txt. Takes the arrays of input.json.
+Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input);
+
+/// True for texts that some publishers forgot to mark special: "<|...|>", "<pad>", "<unused7>" ...
+bool looks_special(std::string_view text) noexcept;
+
+/// True for "<0x00>" to "<0xFF>", which stand for bytes.
+bool is_byte_token(std::string_view text) noexcept;
+
+/// Throws input_invalid for a size beyond kMaxVocabulary.
+void check_vocabulary_size(std::uint64_t size, std::string_view where);
+
+}  // namespace qtz

@@ -1,0 +1,317 @@
+// Which files a policy takes its vocabulary from, and what it makes of SentencePiece vocabularies.
+#include <gtest/gtest.h>
+
+#include "model/tokenizer/tokenizer_json.h"
+#include "support/expect_error.h"
+#include "unit/model/tokenizer_files.h"
+
+namespace qtz {
+namespace {
+
+using test::added_token;
+using test::expect_error;
+using test::flag_of;
+using test::json_of;
+using test::number_of;
+using test::piece;
+using test::Proto;
+using test::small_bpe;
+using test::small_sentencepiece;
+using test::text_of;
+using test::TokenizerFolder;
+using test::tokens_of;
+using test::types_of;
+using test::warns_of;
+using test::with;
+
+JsonValue small_byte_fallback() {
+  return json_of(R"({
+    "added_tokens": [{"id": 0, "content": "<unk>", "special": true}, {"id": 5, "content": "<extra>", "special": true}],
+    "pre_tokenizer": null, "post_processor": null,
+    "decoder": {"type": "Sequence", "decoders": []},
+    "model": {"type": "BPE", "byte_fallback": true, "merges": ["a b"],
+              "vocab": {"<unk>": 0, "<s>": 1, "<0x0A>": 2, "a": 3, "b": 4}}})");
+}
+
+std::vector<float> scores_of(const TokenizerResult& result) {
+  return test::elements<float>(result, "scores");
+}
+
+TEST(TokenizerSources, are_tried_in_the_order_of_the_policy) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_bpe());
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.model"), "gpt2");
+  folder.add("tokenizer.json", small_byte_fallback());
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.model"), "llama");
+  folder.add("tokenizer.json", small_bpe()).add("tokenizer.model", small_sentencepiece().text());
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.model"), "llama");
+  EXPECT_EQ(text_of(folder.read(bpe_or_sentencepiece_tokenizer()), "ggml.model"), "gpt2");
+  EXPECT_EQ(text_of(folder.read(sentencepiece_or_bpe_tokenizer()), "ggml.model"), "llama");
+}
+
+TEST(TokenizerSources, pass_over_a_tokenizer_model_that_is_no_sentencepiece) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_bpe()).add("tokenizer.model", "IQ== 0\n");
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.model"), "gpt2");
+}
+
+TEST(TokenizerSources, can_be_chosen_by_the_class) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_bpe()).add("tokenizer.model", small_sentencepiece().text());
+  EXPECT_EQ(text_of(folder.read(phi3_tokenizer()), "ggml.model"), "llama");
+  folder.add("tokenizer_config.json", R"({"tokenizer_class": "GPT2Tokenizer"})");
+  EXPECT_EQ(text_of(folder.read(phi3_tokenizer()), "ggml.model"), "gpt2");
+}
+
+TEST(TokenizerSources, can_be_vocab_json_and_merges_txt) {
+  TokenizerFolder folder;
+  folder.add("vocab.json", R"({"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3})")
+      .add("merges.txt", "#version\na b\n");
+  folder.add("tokenizer_config.json", R"({"tokenizer_class": "GPT2TokenizerFast"})");
+  const auto result = folder.read(bpe_tokenizer(), 0, json_of(R"({"eos_token_id": 3})"));
+  EXPECT_EQ(text_of(result, "ggml.pre"), "gpt-2");
+  EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{1, 1, 1, 3}));
+  EXPECT_EQ(test::elements<std::string>(result, "merges"), (std::vector<std::string>{"a b"}));
+  EXPECT_EQ(number_of(result, "eos_token_id"), 3U);
+}
+
+TEST(TokenizerSources, that_are_missing_are_named) {
+  TokenizerFolder folder;
+  expect_error(ErrorKind::input_missing, "no tokenizer files", [&] { folder.read(llama_tokenizer()); });
+  expect_error(ErrorKind::input_missing, "tokenizer.model", [&] { folder.read(sentencepiece_tokenizer()); });
+}
+
+TEST(TokenizerSources, of_kinds_that_are_not_read_are_named) {
+  const auto refuse = [](const std::string& file, std::string_view content, std::string_view message) {
+    SCOPED_TRACE(file);
+    TokenizerFolder folder;
+    folder.add(file, content);
+    expect_error(ErrorKind::input_invalid, message, [&] { folder.read(llama_tokenizer()); });
+  };
+  refuse("tekken.json", "{}", "kind tekken");
+  refuse("rwkv_vocab_v20230424.txt", "", "kind RWKV");
+  refuse("vocab.txt", "", "kind WordPiece");
+  refuse("qwen.tiktoken", "", "kind tiktoken");
+  refuse("tokenizer.model", "IQ== 0\n", "tiktoken");
+  refuse("tokenizer.json", R"({"model": {"type": "Unigram", "vocab": [["a", 0]]}})", "kind Unigram");
+  refuse("tokenizer.json", R"({"model": {"type": "WordPiece", "vocab": {"a": 0}}})", "kind WordPiece");
+}
+
+TEST(TokenizerSources, may_be_none) {
+  TokenizerPolicy policy;
+  policy.sources = {TokenizerSource::none};
+  const auto result = TokenizerFolder().read(policy);
+  EXPECT_EQ(text_of(result, "ggml.model"), "none");
+  EXPECT_EQ(result.keys.entries().size(), 1U);
+}
+
+TEST(TokenizerPre, can_be_given) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", with(small_bpe(), {"pre_tokenizer"}, json_of(R"({"type": "Strange"})")));
+  expect_error(ErrorKind::input_invalid, "Strange", [&] { folder.read(bpe_tokenizer()); });
+  EXPECT_EQ(text_of(folder.read(bpe_tokenizer(), 0, JsonObject(), "qwen2"), "ggml.pre"), "qwen2");
+  expect_error(ErrorKind::usage, "did you mean qwen2?",
+               [&] { folder.read(bpe_tokenizer(), 0, JsonObject(), "qwen22"); });
+}
+
+TEST(TokenizerPre, is_not_used_for_sentencepiece_and_says_so) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  const auto result = folder.read(llama_tokenizer(), 0, JsonObject(), "qwen2");
+  EXPECT_EQ(text_of(result, "ggml.pre"), "default");
+  EXPECT_TRUE(warns_of(result, "--tokenizer-pre is not used"));
+}
+
+TEST(VocabularySize, is_bounded) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_bpe());
+  expect_error(ErrorKind::input_invalid, "1099511627776 tokens",
+               [&] { folder.read(bpe_tokenizer(), std::uint64_t{1} << 40); });
+}
+
+TEST(SentencePieceVocabulary, has_the_pieces_then_padding) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  const auto result = folder.read(llama_tokenizer(), 6);
+  EXPECT_EQ(tokens_of(result), (std::vector<std::string>{"<unk>", "<s>", "</s>", "a", "b", "[PAD5]"}));
+  EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{2, 3, 3, 1, 1, 5}));
+  EXPECT_EQ(scores_of(result), (std::vector<float>{0, 0, 0, -1, -2, -10000}));
+  EXPECT_EQ(result.token_count, 5U);
+}
+
+TEST(SentencePieceVocabulary, calls_user_defined_pieces_normal_and_bytes_bytes) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model",
+             small_sentencepiece().bytes(1, piece("user", 0, 4)).bytes(1, piece("<0xFF>", 0, 6)).text());
+  const auto result = folder.read(llama_tokenizer());
+  EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{2, 3, 3, 1, 1, 1, 6}));
+  EXPECT_TRUE(warns_of(result, "only 1 of the 256 byte tokens"));
+}
+
+TEST(SentencePieceVocabulary, is_refused_with_byte_pieces_that_name_no_byte) {
+  for (const char* text : {"<0x-1>", "<0xZZ>", "<0x100>", "<0x1>", "x"}) {
+    SCOPED_TRACE(text);
+    TokenizerFolder folder;
+    folder.add("tokenizer.model", small_sentencepiece().bytes(1, piece(text, 0, 6)).text());
+    expect_error(ErrorKind::input_invalid, "stands for a byte", [&] { folder.read(llama_tokenizer()); });
+  }
+}
+
+TEST(SentencePieceVocabulary, takes_added_tokens_from_both_files) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  folder.add("added_tokens.json", R"({"<one>": 5, "<two>": 6})");
+  folder.add("tokenizer_config.json", R"({"added_tokens_decoder": {"6": {"content": "<two>", "special": true},
+      "7": {"content": "\u2581three", "special": false}, "1": {"content": "<|start|>"}}})");
+  const auto result = folder.read(llama_tokenizer(), 9);
+  EXPECT_EQ(tokens_of(result), (std::vector<std::string>{"<unk>", "<|start|>", "</s>", "a", "b", "<one>",
+                                                         "<two>", " three", "[PAD8]"}));
+  EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{2, 3, 3, 1, 1, 4, 3, 4, 5}));
+  EXPECT_EQ(scores_of(result)[5], -1000.0F);
+  EXPECT_EQ(scores_of(result)[8], -10000.0F);
+}
+
+TEST(SentencePieceVocabulary, of_phi3_takes_added_tokens_as_they_stand) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  folder.add("tokenizer_config.json", R"({"added_tokens_decoder": {"5": {"content": "<|x|>"}}})");
+  folder.add("tokenizer.json",
+             R"({"added_tokens": [{"id": 6, "content": "\u2581y", "special": true}], "model": {}})");
+  const auto result = folder.read(phi3_tokenizer(), 7);
+  EXPECT_EQ(tokens_of(result)[6], "\xE2\x96\x81y");
+  EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{2, 3, 3, 1, 1, 4, 3}));
+}
+
+TEST(SentencePieceVocabulary, drops_what_has_no_row_with_a_warning) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text())
+      .add("added_tokens.json", R"({"<one>": 1099511627776})");
+  const auto result = folder.read(llama_tokenizer(), 4);
+  EXPECT_EQ(tokens_of(result).size(), 4U);
+  EXPECT_TRUE(warns_of(result, "has 5 pieces for 4 embedding rows"));
+  EXPECT_TRUE(warns_of(result, "1 added tokens (first '<one>')"));
+}
+
+TEST(SentencePieceVocabulary, is_refused_with_added_ids_that_are_none) {
+  for (const char* id : {"-1", "1.5", "\"x\"", "null"}) {
+    SCOPED_TRACE(id);
+    TokenizerFolder folder;
+    folder.add("tokenizer.model", small_sentencepiece().text());
+    folder.add("added_tokens.json", std::string(R"({"<one>": )") + id + "}");
+    expect_error(ErrorKind::input_invalid, "added token '<one>'", [&] { folder.read(llama_tokenizer()); });
+  }
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  folder.add("tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {"content": "x"}}})");
+  expect_error(ErrorKind::input_invalid, "the id '-1'", [&] { folder.read(llama_tokenizer()); });
+}
+
+TEST(SentencePieceVocabulary, of_a_unigram_model_is_taken_with_a_warning) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().bytes(2, Proto().varint(3, 1).text()).text());
+  EXPECT_TRUE(warns_of(folder.read(llama_tokenizer()), "unigram"));
+}
+
+TEST(SentencePieceJsonVocabulary, has_no_scores_of_its_own_and_marks_named_tokens) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_byte_fallback());
+  folder.add("tokenizer_config.json", R"({"bos_token": "<s>", "unk_token": "<unk>"})");
+  const auto result = folder.read(llama_tokenizer(), 7);
+  EXPECT_EQ(tokens_of(result),
+            (std::vector<std::string>{"<unk>", "<s>", "<0x0A>", "a", "b", "<extra>", "[PAD6]"}));
+  EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{3, 3, 6, 1, 1, 4, 5}));
+  EXPECT_EQ(scores_of(result), std::vector<float>(7, -1000));
+  EXPECT_EQ(text_of(result, "ggml.pre"), "default");
+  EXPECT_EQ(result.keys.find("tokenizer.ggml.merges"), nullptr);
+}
+
+TEST(SentencePieceJsonVocabulary, of_gemma4_keeps_merges_and_shows_its_markers) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json",
+             with(small_byte_fallback(), {"model", "vocab"},
+                  json_of(R"({"<unk>": 0, "<|channel>": 1, "<0x0A>": 2, "a": 3, "b": 4})")));
+  folder.add("tokenizer_config.json", R"({"soc_token": "<|channel>", "unk_token": "<unk>"})");
+  const auto result = folder.read(gemma4_tokenizer());
+  EXPECT_EQ(text_of(result, "ggml.model"), "gemma4");
+  EXPECT_EQ(text_of(result, "ggml.pre"), "(none)");
+  EXPECT_EQ(types_of(result)[1], 4);
+  EXPECT_EQ(test::elements<std::string>(result, "merges"), (std::vector<std::string>{"a b"}));
+  EXPECT_EQ(flag_of(result, "add_space_prefix"), false);
+  EXPECT_EQ(flag_of(result, "add_bos_token"), true);
+}
+
+TEST(TokenizerPolicies, of_llama_know_derived_models_by_their_size) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  folder.add("tokenizer_config.json", R"({"add_prefix_space": false})");
+  const auto code_llama = folder.read(llama_tokenizer(), 32016);
+  EXPECT_EQ(number_of(code_llama, "eot_token_id"), 32010U);
+  EXPECT_EQ(code_llama.keys.entries().front().key, "tokenizer.ggml.add_space_prefix");
+  EXPECT_EQ(flag_of(folder.read(llama_tokenizer(), 49152), "add_bos_token"), false);
+  EXPECT_FALSE(flag_of(folder.read(llama_tokenizer(), 32000), "add_bos_token"));
+}
+
+TEST(TokenizerPolicies, of_glm_find_special_tokens_by_text) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json",
+             with(small_bpe(), {"added_tokens"},
+                  JsonArray{added_token(5, "<|endoftext|>", true), added_token(6, "[gMASK]", true),
+                            added_token(7, "<|user|>", true), added_token(8, "<|observation|>", true)}));
+  const auto result = folder.read(glm4_moe_tokenizer(), 0, json_of(R"({"eos_token_id": 5})"));
+  EXPECT_EQ(number_of(result, "bos_token_id"), 6U);
+  EXPECT_EQ(number_of(result, "eot_token_id"), 7U);
+  EXPECT_EQ(number_of(result, "unknown_token_id"), 5U);
+  EXPECT_EQ(number_of(result, "eom_token_id"), 8U);
+  folder.add("tokenizer.json", small_bpe());
+  EXPECT_TRUE(warns_of(folder.read(glm4_moe_tokenizer()), "no token '<|user|>' for eot"));
+}
+
+TEST(TokenizerPolicies, can_replace_what_the_configurations_say) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json",
+             with(small_bpe(), {"added_tokens"}, JsonArray{added_token(5, "<|im_end|>", true)}));
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.special_by_text = {{"eos", "<|im_end|>", true}, {"eot", "<absent>", true}};
+  const auto result = folder.read(policy, 0, json_of(R"({"eos_token_id": 1})"));
+  EXPECT_EQ(number_of(result, "eos_token_id"), 5U);
+  EXPECT_TRUE(result.warnings.empty());
+}
+
+TEST(TokenizerPolicies, of_laguna_take_the_end_of_turn_from_the_list) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_bpe());
+  const auto result =
+      folder.read(laguna_tokenizer(), 0, json_of(R"({"bos_token_id": 2, "eos_token_id": [2, 4]})"));
+  EXPECT_EQ(number_of(result, "eot_token_id"), 4U);
+}
+
+TEST(TokenizerPolicies, write_the_keys_of_the_source_that_was_used) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_byte_fallback());
+  EXPECT_EQ(flag_of(folder.read(jamba_tokenizer()), "add_space_prefix"), false);
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  EXPECT_FALSE(flag_of(folder.read(jamba_tokenizer()), "add_space_prefix"));
+  EXPECT_EQ(flag_of(folder.read(gemma3_tokenizer()), "add_space_prefix"), false);
+}
+
+TEST(TokenizerPolicies, of_ernie_write_the_prefix_space_last) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  folder.add("tokenizer_config.json", R"({"add_prefix_space": true})");
+  EXPECT_EQ(folder.read(ernie_tokenizer()).keys.entries().back().key, "tokenizer.ggml.add_space_prefix");
+}
+
+TEST(TokenizerFolder, is_refused_with_broken_small_files) {
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
+    SCOPED_TRACE(file);
+    TokenizerFolder folder;
+    folder.add("tokenizer.model", small_sentencepiece().text()).add(file, "{");
+    expect_error(ErrorKind::input_invalid, file, [&] { folder.read(llama_tokenizer()); });
+  }
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text()).add("tokenizer_config.json", "[]");
+  expect_error(ErrorKind::input_invalid, "expected object", [&] { folder.read(llama_tokenizer()); });
+}
+
+}  // namespace
+}  // namespace qtz
