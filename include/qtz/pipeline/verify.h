@@ -1,0 +1,53 @@
+// Reading an artifact back: structure, every block's validity and, given the source, the error of each tensor
+// against the band its type is expected to stay in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "qtz/core/progress.h"
+#include "qtz/kernels/backend.h"
+#include "qtz/model/gguf_model.h"
+
+namespace qtz {
+
+struct TensorReport {
+  std::string name;
+  DType type;
+  std::uint64_t elements = 0;
+  bool compared = false;    ///< the fields below are filled
+  bool reproduced = false;  ///< the bytes are those that qtz makes of the source without importance
+  double rmse = 0;          ///< root mean square error
+  double max_abs = 0;       ///< largest absolute error
+  double cosine = 1;        ///< cosine similarity
+  double sqnr_db = 0;       ///< 10 log10(signal / error); infinite where there is no error
+  double noise_ratio =
+      0;  ///< squared error relative to the one that the type's steps foretell; about 1 is usual
+  std::string problem;  ///< empty, or what is wrong
+};
+
+struct VerifyReport {
+  std::vector<TensorReport> tensors;  ///< in file order
+  std::vector<std::string> problems;  ///< of the file as a whole
+  bool ok() const noexcept;
+};
+
+struct VerifyOptions {
+  unsigned threads = 0;  ///< 0: all cores
+  /// Encode the source again and compare bytes. Always in addition to the error bands. Where a file says that
+  /// it was made by this version of qtz without importance, other bytes are a problem: a flipped bit shows.
+  bool encode_again = true;
+};
+
+/// `source` may be null: then structure and block validity only. With it the artifact must hold the tensors
+/// and the metadata that the source gives (more keys are fine), copied tensors must be equal to the byte, and
+/// the error of the others must stay in the band of their type.
+///
+/// Throws input_missing when the artifact cannot be opened, and what reading the source throws; what is wrong
+/// with the artifact is reported, not thrown.
+VerifyReport verify(const std::filesystem::path& artifact, const GgufModel* source, const Backend& backend,
+                    const VerifyOptions& options, Progress& progress, const CancelToken& cancel);
+
+}  // namespace qtz

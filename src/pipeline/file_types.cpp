@@ -1,0 +1,78 @@
+#include "file_types.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "qtz/core/error.h"
+#include "qtz/core/text.h"
+
+namespace qtz {
+namespace {
+
+constexpr FileType file_type(std::string_view name, Mix mix, DType base, std::string_view summary) {
+  return {name, static_cast<std::uint32_t>(mix), base, summary};
+}
+
+constexpr std::array kFileTypes = {
+    file_type("Q2_K", Mix::q2_k, DType::q2_k, "2-bit K-quant with 3 and 4 bits where it hurts most"),
+    file_type("Q2_K_S", Mix::q2_k_s, DType::q2_k, "2-bit K-quant, smallest; needs an importance matrix"),
+    file_type("Q3_K_S", Mix::q3_k_s, DType::q3_k, "3-bit K-quant, small"),
+    file_type("Q3_K_M", Mix::q3_k_m, DType::q3_k, "3-bit K-quant mix, medium"),
+    file_type("Q3_K_L", Mix::q3_k_l, DType::q3_k, "3-bit K-quant mix, large"),
+    file_type("Q4_0", Mix::q4_0, DType::q4_0, "4-bit blocks of 32, one scale"),
+    file_type("Q4_1", Mix::q4_1, DType::q4_1, "4-bit blocks of 32, scale and minimum"),
+    file_type("IQ4_NL", Mix::iq4_nl, DType::iq4_nl, "4-bit non-linear blocks of 32"),
+    file_type("IQ4_XS", Mix::iq4_xs, DType::iq4_xs, "4-bit non-linear super-blocks of 256"),
+    file_type("Q4_K_S", Mix::q4_k_s, DType::q4_k, "4-bit K-quant, small"),
+    file_type("Q4_K_M", Mix::q4_k_m, DType::q4_k, "4-bit K-quant mix, medium: the usual choice"),
+    file_type("Q5_0", Mix::q5_0, DType::q5_0, "5-bit blocks of 32, one scale"),
+    file_type("Q5_1", Mix::q5_1, DType::q5_1, "5-bit blocks of 32, scale and minimum"),
+    file_type("Q5_K_S", Mix::q5_k_s, DType::q5_k, "5-bit K-quant, small"),
+    file_type("Q5_K_M", Mix::q5_k_m, DType::q5_k, "5-bit K-quant mix, medium"),
+    file_type("Q6_K", Mix::q6_k, DType::q6_k, "6-bit K-quant"),
+    file_type("Q8_0", Mix::q8_0, DType::q8_0, "8-bit blocks of 32: close to lossless"),
+    file_type("F16", Mix::f16, DType::f16, "half precision"),
+    file_type("BF16", Mix::bf16, DType::bf16, "bfloat16"),
+    file_type("F32", Mix::f32, DType::f32, "single precision"),
+};
+
+struct Alias {
+  std::string_view name;
+  std::string_view canonical;
+};
+constexpr std::array kAliases = {
+    Alias{"Q3_K", "Q3_K_M"},
+    Alias{"Q4_K", "Q4_K_M"},
+    Alias{"Q5_K", "Q5_K_M"},
+};
+
+constexpr std::string_view kContainer = "gguf:";
+
+}  // namespace
+
+std::span<const FileType> list_file_types() {
+  return kFileTypes;
+}
+
+const FileType& find_file_type(std::string_view name) {
+  std::string_view wanted = name;
+  if (equals_ignoring_case(wanted.substr(0, kContainer.size()), kContainer)) {
+    wanted.remove_prefix(kContainer.size());
+  }
+  for (const Alias& alias : kAliases) {
+    if (equals_ignoring_case(alias.name, wanted)) wanted = alias.canonical;
+  }
+  const auto found = std::find_if(kFileTypes.begin(), kFileTypes.end(), [&](const FileType& type) {
+    return equals_ignoring_case(type.name, wanted);
+  });
+  if (found != kFileTypes.end()) return *found;
+
+  std::vector<std::string_view> names;
+  for (const FileType& type : kFileTypes) names.push_back(type.name);
+  std::string message = "unknown type '" + printable(name) + "'";
+  if (const auto meant = nearest(wanted, names)) message += ", did you mean " + std::string(*meant) + "?";
+  throw Error(ErrorKind::usage, message, "'qtz types' lists them all");
+}
+
+}  // namespace qtz

@@ -1,0 +1,38 @@
+// GGUF's numbers of the file types that qtz writes (general.file_type), so that mix rules can name them.
+#pragma once
+
+#include <cstdint>
+
+#include "qtz/pipeline/recipe.h"
+
+namespace qtz {
+
+/// Values are llama.cpp's and stored in every file; never renumber.
+enum class Mix : std::uint32_t {
+  f32 = 0,
+  f16 = 1,
+  q4_0 = 2,
+  q4_1 = 3,
+  q8_0 = 7,
+  q5_0 = 8,
+  q5_1 = 9,
+  q2_k = 10,
+  q3_k_s = 11,
+  q3_k_m = 12,
+  q3_k_l = 13,
+  q4_k_s = 14,
+  q4_k_m = 15,
+  q5_k_s = 16,
+  q5_k_m = 17,
+  q6_k = 18,
+  q2_k_s = 21,
+  iq4_nl = 25,
+  iq4_xs = 30,
+  bf16 = 32,
+};
+
+inline Mix mix_of(const FileType& file_type) noexcept {
+  return static_cast<Mix>(file_type.gguf_ftype);
+}
+
+}  // namespace qtz

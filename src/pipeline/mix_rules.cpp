@@ -1,0 +1,173 @@
+#include "mix_rules.h"
+
+namespace qtz {
+namespace {
+
+constexpr std::string_view kMoreBits = "more bits";
+constexpr std::string_view kOuter = "more bits in the outer layers and every third";
+constexpr std::string_view kFirst = "more bits in the first layers";
+constexpr std::string_view kGrouped = "more bits, it is small with grouped heads";
+constexpr std::string_view kEightExperts = "more bits, it is small beside 8 experts";
+
+MixPick more(DType type, std::string_view why = kMoreBits) {
+  return {type, why};
+}
+
+}  // namespace
+
+/// The first and the last eighth of the layers, and every third between.
+bool MixRules::Place::is_outer_or_third() const noexcept {
+  const std::uint64_t eighth = count / 8;
+  return index < eighth || index >= 7 * count / 8 || (index - eighth) % 3 == 2;
+}
+
+std::optional<MixPick> MixRules::next(TensorRole role, std::string_view name, std::uint64_t cols) {
+  switch (role) {
+    case TensorRole::output:
+      return output(cols);
+    case TensorRole::token_embedding:
+      return setting_.tied_embeddings ? output(cols) : std::nullopt;
+    case TensorRole::attention_value:
+      return attention_value(values_seen_++);
+    case TensorRole::attention_key:
+      return attention_key();
+    case TensorRole::attention_output:
+      return attention_output();
+    case TensorRole::ffn_down: {
+      // Experts stored one by one are not in layer order, so with experts the name tells the layer.
+      const std::uint64_t seen = downs_seen_++;
+      const auto named = facts_.experts > 1 ? layer_of(name) : std::nullopt;
+      return ffn_down({named ? std::uint64_t{*named} : seen, facts_.layers});
+    }
+    case TensorRole::attention_query:
+    case TensorRole::ffn_gate:
+    case TensorRole::ffn_up:
+    case TensorRole::other:
+      break;
+  }
+  return std::nullopt;
+}
+
+/// The last matrix before the logits: at least 6 bits.
+std::optional<MixPick> MixRules::output(std::uint64_t cols) const {
+  if (facts_.falcon) return more(DType::q8_0, "8 bits for the output of Falcon");
+  if (cols % traits(setting_.base).block_elems != 0) return more(DType::q8_0, "8 bits, odd row length");
+  if (setting_.base == DType::q8_0) return std::nullopt;
+  return more(DType::q6_k, "6 bits for the output");
+}
+
+std::optional<MixPick> MixRules::attention_value(std::uint64_t index) const {
+  if (facts_.experts == 8) return more(DType::q8_0, kEightExperts);
+  const auto pick = attention_value_by_mix(index);
+  const DType type = pick ? pick->type : setting_.base;
+  if (facts_.seventy_b && (type == DType::q3_k || type == DType::q4_k)) {
+    return more(DType::q5_k, "more bits, it is an eighth of attn_q in a 70B");
+  }
+  return pick;
+}
+
+std::optional<MixPick> MixRules::attention_value_by_mix(std::uint64_t index) const {
+  const bool grouped = facts_.heads_per_kv >= 4;
+  const Place place{index, setting_.values};
+  switch (setting_.mix) {
+    case Mix::q2_k:
+      return grouped ? more(DType::q4_k, kGrouped) : more(DType::q3_k);
+    case Mix::q2_k_s:
+      if (grouped) return more(DType::q4_k, kGrouped);
+      break;
+    case Mix::q3_k_m:
+      return index < 2 ? more(DType::q5_k, kFirst) : more(DType::q4_k);
+    case Mix::q3_k_l:
+      return more(DType::q5_k);
+    case Mix::q4_k_s:
+      if (index < 4) return more(DType::q5_k, kFirst);
+      break;
+    case Mix::q4_k_m:
+    case Mix::q5_k_m:
+      if (place.is_outer_or_third()) return more(DType::q6_k, kOuter);
+      break;
+    case Mix::iq4_nl:
+    case Mix::iq4_xs:
+      if (grouped) return more(DType::q5_k, kGrouped);
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<MixPick> MixRules::attention_key() const {
+  if (facts_.experts == 8) return more(DType::q8_0, kEightExperts);
+  return std::nullopt;
+}
+
+std::optional<MixPick> MixRules::attention_output() const {
+  if (facts_.falcon) {
+    if (setting_.mix == Mix::q3_k_l) return more(DType::q4_k);
+    return std::nullopt;
+  }
+  const bool eight_experts = facts_.experts == 8;
+  switch (setting_.mix) {
+    case Mix::q2_k:
+      return eight_experts ? more(DType::q5_k, kEightExperts) : more(DType::q3_k);
+    case Mix::q3_k_m:
+      return eight_experts ? more(DType::q5_k, kEightExperts) : more(DType::q4_k);
+    case Mix::q3_k_l:
+      if (!eight_experts) return more(DType::q5_k);
+      break;
+    case Mix::q3_k_s:
+    case Mix::q4_k_s:
+    case Mix::q4_k_m:
+    case Mix::iq4_nl:
+    case Mix::iq4_xs:
+      if (eight_experts) return more(DType::q5_k, kEightExperts);
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<MixPick> MixRules::ffn_down(Place place) const {
+  switch (setting_.mix) {
+    case Mix::q2_k:
+      return more(DType::q3_k);
+    case Mix::q2_k_s:
+      if (place.within_first(8)) return more(DType::q4_k, kFirst);
+      break;
+    case Mix::q3_k_m:
+      if (place.within_first(16)) return more(DType::q5_k, kFirst);
+      if (!facts_.falcon) return more(DType::q4_k);
+      if (place.is_outer_or_third()) return more(DType::q4_k, kOuter);
+      break;
+    case Mix::q3_k_l:
+      return more(facts_.falcon ? DType::q4_k : DType::q5_k);
+    case Mix::q4_k_s:
+      if (!facts_.falcon && place.within_first(8)) return more(DType::q5_k, kFirst);
+      break;
+    case Mix::q4_k_m:
+      if (facts_.falcon && place.within_first(16)) return more(DType::q6_k, kFirst);
+      if (place.is_outer_or_third()) return more(facts_.falcon ? DType::q5_k : DType::q6_k, kOuter);
+      break;
+    case Mix::q5_k_m:
+      if (place.is_outer_or_third()) return more(DType::q6_k, kOuter);
+      break;
+    case Mix::iq4_nl:
+    case Mix::iq4_xs:
+      if (!setting_.has_importance && place.within_first(8)) return more(DType::q5_k, kFirst);
+      break;
+    // An importance matrix can drive the symmetric types to extremes in the first layers; a minimum tames
+    // them.
+    case Mix::q4_0:
+      if (setting_.has_importance && place.within_first(8)) return more(DType::q4_1, kFirst);
+      break;
+    case Mix::q5_0:
+      if (setting_.has_importance && place.within_first(8)) return more(DType::q5_1, kFirst);
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
+}  // namespace qtz

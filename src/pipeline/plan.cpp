@@ -1,0 +1,206 @@
+#include "qtz/pipeline/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "importance_use.h"
+#include "prune.h"
+#include "qtz/core/error.h"
+#include "qtz/formats/gguf_split.h"
+#include "tensor_role.h"
+
+namespace qtz {
+namespace {
+
+/// ggml's number for the block formats of today (general.quantization_version).
+constexpr std::uint32_t kQuantizationVersion = 2;
+
+/// A tensor of the plan-to-be, with where it came from.
+struct Candidate {
+  ModelTensor tensor;          ///< under its new name
+  std::string original_name;   ///< under which importance is known
+  std::uint32_t shard = 0;     ///< input file of its first part
+  std::uint64_t position = 0;  ///< in that file
+};
+
+std::vector<Candidate> candidates_of(const GgufModel& model, const LayerPruning& pruning) {
+  std::vector<Candidate> all;
+  for (const ModelTensor& tensor : model.tensors) {
+    auto name = pruning.renamed(tensor.name);
+    if (!name) continue;
+    Candidate candidate{{std::move(*name), tensor.expr, tensor.unquantized}, tensor.name};
+    std::vector<const TensorInfo*> inputs;
+    tensor.expr->collect_inputs(inputs);
+    if (!inputs.empty()) {
+      candidate.shard = inputs.front()->shard;
+      candidate.position = inputs.front()->offset;
+    }
+    all.push_back(std::move(candidate));
+  }
+  return all;
+}
+
+/// llama.cpp's order, which is also that of llama-quantize's output; with --keep-split the input's.
+void put_in_order(std::vector<Candidate>& candidates, bool keep_split) {
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+    if (keep_split) return std::pair(a.shard, a.position) < std::pair(b.shard, b.position);
+    return comes_before(a.tensor.name, b.tensor.name);
+  });
+}
+
+void require_quantizable_source(const PlanEntry& entry, bool allow_requantize) {
+  if (entry.copied() || allow_requantize || !is_quantized(entry.expr->dtype())) return;
+  throw Error(ErrorKind::usage,
+              "tensor '" + printable(entry.name) + "' is already quantized (" +
+                  std::string(name_of(entry.expr->dtype())) + ") and would become " +
+                  std::string(name_of(entry.type)),
+              "quantize the 16-bit model instead, or accept the loss with --allow-requantize");
+}
+
+std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, const FileType& file_type,
+                                    const GgufModel& model, const KvList& metadata,
+                                    const PlanOptions& options, const ImportanceUse& importance) {
+  std::vector<ModelTensor> tensors;
+  tensors.reserve(candidates.size());
+  for (const Candidate& candidate : candidates) tensors.push_back(candidate.tensor);
+  const ModelOrigin origin{model.from_gguf, model.generic, importance.size() > 0};
+  std::vector<TensorChoice> choices = choose_types(file_type, tensors, metadata, origin, options.types);
+
+  std::vector<PlanEntry> entries(candidates.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    PlanEntry& entry = entries[i];
+    entry.name = candidates[i].tensor.name;
+    entry.expr = candidates[i].tensor.expr;
+    entry.type = choices[i].type;
+    entry.why = std::move(choices[i].why);
+    entry.fixed = choices[i].fixed;
+    entry.fallback = choices[i].fallback;
+    require_quantizable_source(entry, options.allow_requantize);
+    if (!entry.fixed) entry.importance = importance.find(candidates[i].original_name, entry.expr->shape());
+  }
+  return entries;
+}
+
+/// With --keep-split every input file that gave a tensor becomes an output file; otherwise there is one.
+std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates, bool keep_split) {
+  std::vector<std::uint32_t> files(candidates.size(), 0);
+  if (!keep_split) return files;
+  std::map<std::uint32_t, std::uint32_t> file_of_shard;
+  for (const Candidate& candidate : candidates) file_of_shard.emplace(candidate.shard, 0);
+  std::uint32_t next = 0;
+  for (auto& [shard, file] : file_of_shard) file = next++;
+  for (std::size_t i = 0; i < files.size(); ++i) files[i] = file_of_shard[candidates[i].shard];
+  return files;
+}
+
+void lay_out(QuantPlan& plan, const std::vector<std::uint32_t>& file_of_entry) {
+  std::vector<GgufTensor> tensors;
+  tensors.reserve(plan.entries.size());
+  for (const PlanEntry& entry : plan.entries) {
+    tensors.push_back({entry.name, entry.type, entry.expr->shape()});
+    plan.parameters += entry.expr->shape().elements();
+  }
+  for (GgufLayout& layout : make_gguf_split_layouts(plan.metadata, tensors, file_of_entry)) {
+    for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
+      PlanEntry& entry = plan.entries[layout.tensors[i]];
+      entry.file = static_cast<std::uint32_t>(plan.files.size());
+      entry.offset = layout.offsets[i];
+      entry.bytes = layout.sizes[i];
+      plan.tensor_bytes += layout.sizes[i];
+    }
+    plan.total_bytes += layout.file_bytes;
+    plan.files.push_back({std::move(layout.header), layout.file_bytes});
+  }
+}
+
+std::string names_of(const std::vector<std::string_view>& names) {
+  constexpr std::size_t kShown = 4;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i) {
+    list += (i == 0 ? "" : ", ") + printable(names[i]);
+  }
+  if (names.size() > kShown) list += ", ...";
+  return list;
+}
+
+void add_warnings(QuantPlan& plan, const ImportanceUse& importance) {
+  std::vector<std::string_view> fell_back;
+  std::vector<std::string_view> without;
+  for (const PlanEntry& entry : plan.entries) {
+    if (entry.fallback) fell_back.push_back(entry.name);
+    const bool encodes_blocks = traits(entry.type).block_elems > 1 && !entry.copied();
+    if (encodes_blocks && entry.importance.empty() && role_of(entry.name) != TensorRole::token_embedding &&
+        role_of(entry.name) != TensorRole::output) {
+      without.push_back(entry.name);
+    }
+  }
+  if (!fell_back.empty()) {
+    plan.warnings.push_back(
+        std::to_string(fell_back.size()) +
+        " tensors take a substitute type because of their row length: " + names_of(fell_back));
+  }
+  if (importance.size() > 0 && !without.empty()) {
+    plan.warnings.push_back("the importance matrix has no values for " + std::to_string(without.size()) +
+                            " tensors: " + names_of(without));
+  }
+}
+
+}  // namespace
+
+double QuantPlan::bits_per_weight() const noexcept {
+  if (parameters == 0) return 0;
+  return static_cast<double>(tensor_bytes) * 8 / static_cast<double>(parameters);
+}
+
+QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const PlanOptions& options) {
+  QuantPlan plan;
+  plan.file_type = &file_type;
+  plan.source = model.source;
+  plan.importance = options.importance;
+  plan.on_nan = options.on_nan;
+
+  const LayerPruning pruning(options.prune_layers, model.tensors);
+  std::vector<Candidate> candidates = candidates_of(model, pruning);
+  put_in_order(candidates, options.keep_split);
+  const ImportanceUse importance(options.importance.get(), options.include_weights, options.exclude_weights);
+
+  plan.metadata = model.metadata;
+  for (const std::string_view key : {kSplitNoKey, kSplitCountKey, kSplitTensorsKey}) plan.metadata.erase(key);
+  plan.metadata.set("general.quantization_version", kQuantizationVersion);
+  plan.metadata.set("general.file_type", file_type.gguf_ftype);
+  importance.describe(plan.metadata);
+  plan.metadata.set("qtz.version", QTZ_VERSION);
+  for (const auto& [key, value] : options.override_kv) plan.metadata.set(key, value);
+
+  // Mix rules see the model as it was: depth before pruning, as llama-quantize does.
+  plan.entries = make_entries(candidates, file_type, model, plan.metadata, options, importance);
+  pruning.apply(plan.metadata, model.architecture, plan.warnings);
+  require_importance(file_type, plan.entries);
+  lay_out(plan, output_files(candidates, options.keep_split));
+  add_warnings(plan, importance);
+  return plan;
+}
+
+std::string to_recipe(const QuantPlan& plan) {
+  constexpr std::string_view kSpecial = "\\^$.|?*+()[]{}#";
+  std::string text;
+  for (const PlanEntry& entry : plan.entries) {
+    std::string pattern;
+    for (const char c : entry.name) {
+      if (const auto byte = static_cast<unsigned char>(c); byte < 0x20 || byte == 0x7f) {
+        constexpr std::string_view kHex = "0123456789abcdef";
+        pattern += {'\\', 'x', kHex[byte >> 4u], kHex[byte & 15u]};  // a line stays a line, and safe to show
+        continue;
+      }
+      if (kSpecial.find(c) != std::string_view::npos) pattern += '\\';
+      pattern += c;
+    }
+    const bool adjustable = !entry.fixed && traits(entry.type).encodable;
+    text += std::string(adjustable ? "" : "# ") + "^" + pattern + "$ = " + std::string(name_of(entry.type)) +
+            "  # " + entry.why + "\n";
+  }
+  return text;
+}
+
+}  // namespace qtz

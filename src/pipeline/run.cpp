@@ -1,0 +1,287 @@
+#include "qtz/pipeline/run.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <fstream>
+#include <mutex>
+#include <set>
+
+#include "qtz/core/error.h"
+#include "qtz/core/parallel.h"
+#include "qtz/core/text.h"
+#include "qtz/formats/gguf_split.h"
+#include "tile_worker.h"
+#include "tiles.h"
+
+namespace qtz {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t memory_of(const TileQueue& queue, std::uint64_t workers) {
+  return workers * (TileWorker::memory(queue.bounds()) + queue.bounds().staging_bytes);
+}
+
+unsigned useful_threads(const TileQueue& queue, unsigned threads) {
+  return static_cast<unsigned>(
+      std::clamp<std::uint64_t>(queue.size(), 1, std::max(1u, resolve_threads(threads))));
+}
+
+/// What this process holds in memory now; 0 where the system does not tell.
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/status");
+  constexpr std::string_view kLabel = "VmRSS:";
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(kLabel)) continue;
+    const auto digits = line.find_first_of("0123456789");
+    std::uint64_t kilobytes = 0;
+    if (digits != std::string::npos)
+      std::from_chars(line.data() + digits, line.data() + line.size(), kilobytes);
+    return kilobytes * 1024;
+  }
+  return 0;
+}
+
+/// As many threads as max_memory has room for.
+unsigned threads_within(const TileQueue& queue, const RunOptions& options, Progress& progress) {
+  const unsigned threads = useful_threads(queue, options.threads);
+  if (options.max_memory == 0) return threads;
+  const std::uint64_t held = resident_bytes();
+  for (unsigned fitting = threads; fitting > 0; --fitting) {
+    if (held + memory_of(queue, fitting) > options.max_memory) continue;
+    if (fitting < threads) {
+      progress.warn("--max-memory leaves room for " + std::to_string(fitting) + " of " +
+                    std::to_string(threads) + " threads");
+    }
+    return fitting;
+  }
+  throw Error(ErrorKind::resource, "this needs " + format_bytes(held + memory_of(queue, 1)) +
+                                       " of memory with one thread, --max-memory is " +
+                                       format_bytes(options.max_memory));
+}
+
+/// The files of all plans, open under temporary names.
+class Outputs final : public TileWorker::Writer {
+ public:
+  Outputs(std::span<const QuantPlan> plans, std::span<const fs::path> paths, const RunOptions& options) {
+    OutputOptions output_options;
+    output_options.overwrite = options.overwrite;
+    output_options.protect = options.protect;
+    for (const InputFile& input : plans.front().source->files())
+      output_options.protect.push_back(input.identity());
+
+    std::vector<std::vector<fs::path>> names;
+    std::set<fs::path> seen;
+    for (std::size_t plan = 0; plan < plans.size(); ++plan) {
+      names.push_back(output_paths(plans[plan], paths[plan]));
+      for (std::size_t file = 0; file < names[plan].size(); ++file) {
+        const fs::path& name = names[plan][file];
+        if (!seen.insert(fs::absolute(name).lexically_normal()).second) {
+          throw Error(ErrorKind::usage, "two outputs have the name " + printable(name.native()));
+        }
+        check_output_possible(name, plans[plan].files[file].bytes, output_options);
+      }
+    }
+    files_.resize(plans.size());
+    for (std::size_t plan = 0; plan < plans.size(); ++plan) {
+      for (std::size_t file = 0; file < names[plan].size(); ++file) {
+        const PlanFile& planned = plans[plan].files[file];
+        files_[plan].push_back(
+            std::make_unique<OutputFile>(names[plan][file], planned.bytes, output_options));
+        files_[plan].back()->write(0, planned.header);
+      }
+    }
+  }
+
+  void write(const TileTarget& target, std::uint64_t at, std::span<const std::byte> bytes) override {
+    files_[target.plan][target.entry->file]->write(target.entry->offset + at, bytes);
+  }
+
+  /// The first file of a plan is the one that readers open, so it comes last.
+  std::vector<fs::path> commit() {
+    std::vector<fs::path> paths;
+    // What can fail for want of space or by the disk fails before the first file gets its name.
+    for (auto& of_plan : files_) {
+      for (const auto& file : of_plan) file->sync();
+    }
+    for (auto& of_plan : files_) {
+      for (auto file = of_plan.rbegin(); file != of_plan.rend(); ++file) (*file)->commit();
+      for (const auto& file : of_plan) paths.push_back(file->path());
+    }
+    return paths;
+  }
+
+ private:
+  std::vector<std::vector<std::unique_ptr<OutputFile>>> files_;
+};
+
+/// The problem of the earliest tile that has one, whichever worker came first: the same error at any thread
+/// count.
+class FirstProblem {
+ public:
+  bool is_before(std::uint64_t index) const noexcept {
+    return index_.load(std::memory_order_relaxed) < index;
+  }
+  void report(std::uint64_t index, const TileProblem& problem) {
+    const std::lock_guard lock(mutex_);
+    if (index >= index_) return;
+    index_ = index;
+    problem_ = problem;
+  }
+  const std::optional<TileProblem>& get() const noexcept { return problem_; }
+
+ private:
+  std::mutex mutex_;
+  std::atomic<std::uint64_t> index_{~std::uint64_t{0}};
+  std::optional<TileProblem> problem_;
+};
+
+/// "model.safetensors: tensor 'blk.7.ffn_down.weight' (from 'model.layers.7.mlp.down_proj.weight')"
+std::string tensor_text(const TensorSource& source, const PlanEntry& entry) {
+  std::vector<const TensorInfo*> inputs;
+  entry.expr->collect_inputs(inputs);
+  std::string text;
+  if (!inputs.empty() && inputs.front()->shard < source.files().size()) {
+    text = printable(source.files()[inputs.front()->shard].path().native()) + ": ";
+  }
+  text += "tensor '" + printable(entry.name) + "'";
+  if (!inputs.empty() && inputs.front()->name != entry.name) {
+    text += " (from '" + printable(inputs.front()->name) + "'";
+    if (inputs.size() > 1) text += " and " + std::to_string(inputs.size() - 1) + " more";
+    text += ")";
+  }
+  return text;
+}
+
+[[noreturn]] void throw_problem(const TileProblem& problem, const TensorSource& source,
+                                std::vector<TileWorker>& workers, const CancelToken& cancel) {
+  const PlanEntry& entry = *problem.entry;
+  const std::string tensor = tensor_text(source, entry);
+  const std::string type(name_of(entry.type));
+  if (problem.kind == TileProblem::Kind::too_large) {
+    throw Error(ErrorKind::numeric, tensor + " holds weights too large for " + type,
+                "store it in a wider type: --tensor-type '^" + entry.name + "$=BF16'");
+  }
+
+  // Count in the whole tensor, so that the message says how bad it is.
+  const TileJob& job = *problem.job;
+  std::vector<NonfiniteCount> counts(workers.size());
+  std::vector<std::optional<std::uint64_t>> firsts(workers.size());
+  const auto threads = static_cast<unsigned>(workers.size());
+  parallel_for(job.grid.count(), threads, cancel, [&](unsigned worker, std::uint64_t index) {
+    std::optional<std::uint64_t> first;
+    counts[worker] += workers[worker].count_nonfinite(job, job.grid.at(index), first);
+    if (first) firsts[worker] = std::min(firsts[worker].value_or(*first), *first);
+  });
+  NonfiniteCount count;
+  std::optional<std::uint64_t> first;
+  for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+    count += counts[worker];
+    if (firsts[worker]) first = std::min(first.value_or(*firsts[worker]), *firsts[worker]);
+  }
+  const std::string what = tensor + " has " + count.to_string() + " (first at " +
+                           position_text(job.expr->shape(), first.value_or(0)) + ")";
+  switch (problem.kind) {
+    case TileProblem::Kind::cannot_keep:
+      throw Error(ErrorKind::numeric, what + ", which " + type + " cannot hold",
+                  "--on-nan zero replaces them, or store the tensor as F16, BF16 or F32");
+    case TileProblem::Kind::cannot_zero:
+      throw Error(ErrorKind::numeric, what + " inside its " + type + " blocks, which are copied as they are",
+                  "quantize from the 16-bit model, or continue with --on-nan keep");
+    default:
+      throw Error(ErrorKind::numeric, what, "--on-nan zero or --on-nan keep continues");
+  }
+}
+
+void check_decodable(const TileQueue& queue, const Backend& backend) {
+  for (const TileJob& job : queue.jobs()) {
+    for (const TileTarget& target : job.targets) {
+      if (target.entry->copied() || backend.can_decode(job.expr->dtype())) continue;
+      throw Error(ErrorKind::input_invalid, "tensor '" + printable(target.entry->name) + "' is " +
+                                                std::string(name_of(job.expr->dtype())) +
+                                                ", which qtz can copy but not decode");
+    }
+  }
+}
+
+void check_inputs_unchanged(const TensorSource& source) {
+  for (const InputFile& file : source.files()) file.check_unchanged();
+}
+
+std::uint64_t stored_bytes(const TileJob& job) {
+  return job.expr->shape().rows() * row_bytes(job.expr->dtype(), job.expr->shape().cols());
+}
+
+}  // namespace
+
+std::uint64_t working_memory(std::span<const QuantPlan> plans, unsigned threads) {
+  const TileQueue queue(plans);
+  return memory_of(queue, useful_threads(queue, threads));
+}
+
+std::vector<fs::path> output_paths(const QuantPlan& plan, const fs::path& output) {
+  if (plan.files.size() == 1) return {output};
+  const fs::path name = output.filename();
+  const auto split = parse_split_file_name(name.native());
+  const std::string stem = split                         ? split->stem
+                           : name.extension() == ".gguf" ? name.stem().native()
+                                                         : name.native();
+  const auto count = static_cast<std::uint32_t>(plan.files.size());
+  std::vector<fs::path> paths;
+  for (std::uint32_t file = 0; file < count; ++file)
+    paths.push_back(output.parent_path() / split_file_name(stem, file, count));
+  return paths;
+}
+
+RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> outputs, const Backend& backend,
+                  const RunOptions& options, Progress& progress, const CancelToken& cancel) {
+  QTZ_CHECK(!plans.empty() && plans.size() == outputs.size());
+  for (const QuantPlan& plan : plans) {
+    QTZ_CHECK(plan.source == plans.front().source && plan.on_nan == plans.front().on_nan);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const TensorSource& source = *plans.front().source;
+  const TileQueue queue(plans);
+  check_decodable(queue, backend);
+  const unsigned threads = threads_within(queue, options, progress);
+  Outputs files(plans, outputs, options);
+
+  RunResult result;
+  result.threads = threads;
+  for (const TileJob& job : queue.jobs()) result.input_bytes += stored_bytes(job);
+  for (const QuantPlan& plan : plans) result.output_bytes += plan.total_bytes;
+
+  std::vector<TileWorker> workers;
+  workers.reserve(threads);
+  for (unsigned worker = 0; worker < threads; ++worker)
+    workers.emplace_back(queue.bounds(), backend, plans.front().on_nan);
+  std::vector<std::atomic<std::uint64_t>> tiles_left(queue.jobs().size());
+  for (std::size_t job = 0; job < tiles_left.size(); ++job) tiles_left[job] = queue.jobs()[job].grid.count();
+
+  FirstProblem problem;
+  progress.begin("quantize", result.input_bytes, queue.jobs().size());
+  parallel_for(queue.size(), threads, cancel, [&](unsigned worker, std::uint64_t index) {
+    if (problem.is_before(index)) return;
+    const auto [number, tile] = queue.at(index);
+    const TileJob& job = queue.jobs()[number];
+    if (const auto found = workers[worker].process(job, tile, files)) {
+      problem.report(index, *found);
+      return;
+    }
+    progress.advance(tile.rows * row_bytes(job.expr->dtype(), tile.cols));
+    if (--tiles_left[number] == 0) progress.tensor_done(job.targets.front().entry->name);
+  });
+  if (problem.get()) throw_problem(*problem.get(), source, workers, cancel);
+  for (const TileWorker& worker : workers) result.replaced_nonfinite += worker.replaced();
+
+  check_inputs_unchanged(source);
+  cancel.poll();
+  result.outputs = files.commit();
+  progress.end();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+}  // namespace qtz

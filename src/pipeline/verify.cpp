@@ -1,0 +1,321 @@
+#include "qtz/pipeline/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "comparison.h"
+#include "error_bands.h"
+#include "extremes.h"
+#include "qtz/core/error.h"
+#include "qtz/core/parallel.h"
+#include "qtz/core/text.h"
+#include "tiles.h"
+
+namespace qtz {
+namespace {
+
+/// One tensor of the artifact, with its counterpart in the source if there is one.
+struct Check {
+  const TensorInfo* info = nullptr;
+  const TensorExpr* expr = nullptr;  ///< null: not compared
+  bool weighted = false;             ///< importance may have shaped the error
+  bool must_be_exact = false;        ///< this version of qtz made it and can make it again
+  TileGrid grid;
+  std::uint64_t first_tile = 0;
+};
+
+bool is_plain(DType type) noexcept {
+  return traits(type).block_elems == 1;
+}
+
+/// A worker's buffers, grown to what its tiles need.
+struct Scratch {
+  std::vector<std::byte> stored_bytes;
+  std::vector<std::byte> source_bytes;
+  std::vector<std::byte> encoded;
+  std::vector<float> stored;
+  std::vector<float> source;
+};
+
+std::uint64_t tile_bytes(DType type, const Tile& tile) noexcept {
+  return tile.rows * row_bytes(type, tile.cols);
+}
+
+void read_stored(const GgufSource& file, const TensorInfo& info, const Tile& tile,
+                 std::vector<std::byte>& out) {
+  const std::uint64_t row = row_bytes(info.dtype, info.shape.cols());
+  out.resize(tile_bytes(info.dtype, tile));
+  file.read(info, tile.first_row * row + row_bytes(info.dtype, tile.first_col), out);
+}
+
+void read_source(const TensorExpr& expr, const Tile& tile, std::vector<std::byte>& out) {
+  out.resize(tile_bytes(expr.dtype(), tile));
+  if (tile.cols == expr.shape().cols()) {
+    expr.read_rows(tile.first_row, tile.rows, out);
+  } else {
+    expr.read_block(tile.first_row, tile.rows, tile.first_col, tile.cols, out);
+  }
+}
+
+bool equal_bytes(const std::vector<std::byte>& a, const std::vector<std::byte>& b) noexcept {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::span<const float> decoded(const Backend& backend, DType type, const std::vector<std::byte>& bytes,
+                               const Tile& tile, std::vector<float>& out) {
+  out.resize(tile.elements());
+  backend.decode(type, bytes.data(), out.data(), out.size());
+  return out;
+}
+
+Comparison look_at(const Check& check, const Tile& tile, const GgufSource& file, const Backend& backend,
+                   bool encode_again, Scratch& scratch) {
+  const DType type = check.info->dtype;
+  const std::uint64_t cols = check.info->shape.cols();
+  const std::uint64_t first = tile.first_row * cols + tile.first_col;
+  read_stored(file, *check.info, tile, scratch.stored_bytes);
+  const bool can_decode = backend.can_decode(type);
+
+  if (check.expr == nullptr) {
+    Comparison alone;
+    if (!can_decode) return alone;
+    const auto values = decoded(backend, type, scratch.stored_bytes, tile, scratch.stored);
+    const std::uint64_t bad = backend.find_nonfinite(values.data(), values.size());
+    if (bad == values.size()) return alone;
+    alone.first_bad = first + bad;
+    alone.nonfinite = count_nonfinite(values).total();
+    return alone;
+  }
+
+  read_source(*check.expr, tile, scratch.source_bytes);
+  const DType source_type = check.expr->dtype();
+  Comparison result;
+  if (source_type == type) {
+    result.same_bytes = equal_bytes(scratch.source_bytes, scratch.stored_bytes);
+  }
+  if (!can_decode || !backend.can_decode(source_type)) return result;
+  const auto source = decoded(backend, source_type, scratch.source_bytes, tile, scratch.source);
+  const auto stored = decoded(backend, type, scratch.stored_bytes, tile, scratch.stored);
+  const bool same_bytes = result.same_bytes;
+  result = compare_rows(type, source, stored, tile.cols, first);
+  result.same_bytes = same_bytes;
+  const bool finite = backend.find_nonfinite(source.data(), source.size()) == source.size();
+  if (source_type != type && encode_again && traits(type).encodable && finite) {
+    scratch.encoded.resize(tile_bytes(type, tile));
+    backend.encode(type, source.data(), nullptr, tile.rows, tile.cols, scratch.encoded.data());
+    result.same_bytes = equal_bytes(scratch.encoded, scratch.stored_bytes);
+  }
+  return result;
+}
+
+std::string number_text(double value) {
+  // Two significant digits are enough to see how far off something is.
+  if (value == 0 || !std::isfinite(value)) return format_double(value);
+  const double unit = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - 1);
+  return format_double(std::round(value / unit) * unit);
+}
+
+std::string problem_of(const Check& check, const Comparison& sum, const TensorReport& report,
+                       bool encoded_again) {
+  const Shape& shape = check.info->shape;
+  const std::string type(name_of(check.info->dtype));
+  if (sum.nonfinite > 0) {
+    return std::to_string(sum.nonfinite) + " values are NaN or infinite (first at " +
+           position_text(shape, sum.first_bad.value_or(0)) + ")";
+  }
+  if (check.expr == nullptr) return {};
+  if (check.expr->dtype() == check.info->dtype) {
+    return sum.same_bytes ? "" : "differs from the source although it has the source's type";
+  }
+  if (!report.compared) return {};
+  const ErrorLimits limits = error_limits(check.info->dtype);
+  const double limit = check.weighted ? limits.weighted : limits.tensor;
+  if (report.noise_ratio > limit) {
+    return "error is " + number_text(std::sqrt(report.noise_ratio)) + " times what " + type +
+           " gives (SQNR " + number_text(report.sqnr_db) + " dB)";
+  }
+  if (!check.weighted && sum.worst_piece > limits.piece) {
+    return "error from " + position_text(shape, sum.worst_at) + " on is " +
+           number_text(std::sqrt(sum.worst_piece)) + " times what " + type + " gives";
+  }
+  if (encoded_again && check.must_be_exact && !sum.same_bytes) {
+    return "is not what this version of qtz makes of the source";
+  }
+  return {};
+}
+
+TensorReport report_of(const Check& check, const Comparison& sum, const Backend& backend,
+                       bool encoded_again) {
+  TensorReport report;
+  report.name = check.info->name;
+  report.type = check.info->dtype;
+  report.elements = check.info->shape.elements();
+  if (check.expr != nullptr) {
+    const DType source_type = check.expr->dtype();
+    report.compared =
+        source_type == report.type || (has_error_band(report.type) && backend.can_decode(source_type));
+    report.reproduced = sum.same_bytes && (source_type == report.type || encoded_again);
+  }
+  if (report.compared && report.elements > 0) {
+    report.rmse = std::sqrt(sum.noise / static_cast<double>(report.elements));
+    report.max_abs = sum.max_abs;
+    const double scale = std::sqrt(sum.signal) * std::sqrt(sum.stored_signal);
+    report.cosine = scale > 0 ? std::min(1.0, sum.product / scale) : sum.noise > 0 ? 0 : 1;
+    report.sqnr_db =
+        sum.noise > 0 ? 10 * std::log10(sum.signal / sum.noise) : std::numeric_limits<double>::infinity();
+    if (sum.noise > 0) {
+      report.noise_ratio =
+          sum.foretold > 0 ? sum.noise / sum.foretold : std::numeric_limits<double>::infinity();
+    }
+  }
+  report.problem = problem_of(check, sum, report, encoded_again);
+  return report;
+}
+
+/// Keys that the artifact may have for itself, whatever the source says.
+bool is_own_key(std::string_view key) noexcept {
+  constexpr std::string_view kOwn[] = {"general.file_type", "general.quantization_version"};
+  return key.starts_with("qtz.") || key.starts_with("quantize.") || key.starts_with("split.") ||
+         std::find(std::begin(kOwn), std::end(kOwn), key) != std::end(kOwn);
+}
+
+void compare_metadata(const KvList& wanted, const KvList& found, std::vector<std::string>& problems) {
+  for (const KvList::Entry& entry : wanted.entries()) {
+    if (is_own_key(entry.key)) continue;
+    const GgufValue* value = found.find(entry.key);
+    if (value == nullptr) {
+      problems.push_back("metadata key '" + printable(entry.key) + "' is missing");
+    } else if (!(*value == entry.value)) {
+      problems.push_back("metadata key '" + printable(entry.key) +
+                         "' has another value than the source gives");
+    }
+  }
+}
+
+/// Pairs the tensors of both sides by name; what has no partner or another shape is a problem.
+std::vector<Check> pair_tensors(const GgufSource& file, const GgufModel* source,
+                                std::vector<std::string>& problems) {
+  std::map<std::string_view, const ModelTensor*> wanted;
+  if (source != nullptr) {
+    for (const ModelTensor& tensor : source->tensors) wanted.emplace(tensor.name, &tensor);
+  }
+  const bool weighted = file.metadata().find("quantize.imatrix.file") != nullptr;
+  const GgufValue* version = file.metadata().find("qtz.version");
+  const bool ours =
+      version != nullptr && version->as_string() != nullptr && *version->as_string() == QTZ_VERSION;
+
+  std::vector<Check> checks;
+  std::uint64_t tiles = 0;
+  for (const TensorInfo& info : file.tensors()) {
+    Check check;
+    check.info = &info;
+    check.weighted = weighted;
+    check.must_be_exact = ours && !weighted;
+    if (const auto found = wanted.find(info.name); found != wanted.end()) {
+      if (found->second->expr->shape() == info.shape) {
+        check.expr = found->second->expr.get();
+      } else {
+        problems.push_back("tensor '" + printable(info.name) + "' has shape " + info.shape.to_string() +
+                           ", the source gives " + found->second->expr->shape().to_string());
+      }
+      wanted.erase(found);
+    } else if (source != nullptr) {
+      problems.push_back("tensor '" + printable(info.name) + "' is not in the source");
+    }
+    const bool may_cut = is_plain(info.dtype) && (check.expr == nullptr || is_plain(check.expr->dtype()));
+    const std::uint64_t elements = check.expr == nullptr ? kTileElements : tile_elements_of(*check.expr);
+    check.grid = TileGrid(info.shape, info.shape.rows(), elements, may_cut);
+    check.first_tile = tiles;
+    tiles += check.grid.count();
+    checks.push_back(check);
+  }
+  for (const auto& [name, tensor] : wanted) problems.push_back("tensor '" + printable(name) + "' is missing");
+  return checks;
+}
+
+/// Adds the tiles of a tensor in file order, in whatever order they come; few wait at any time.
+class OrderedSum {
+ public:
+  /// True when this was the last of `count` tiles.
+  bool add(std::uint64_t tile, const Comparison& part, std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    waiting_.emplace(tile, part);
+    for (auto next = waiting_.find(done_); next != waiting_.end(); next = waiting_.find(done_)) {
+      sum_.add(next->second);
+      waiting_.erase(next);
+      ++done_;
+    }
+    return done_ == count;
+  }
+  const Comparison& sum() const noexcept { return sum_; }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::uint64_t, Comparison> waiting_;
+  std::uint64_t done_ = 0;
+  Comparison sum_;
+};
+
+std::vector<TensorReport> run_checks(const std::vector<Check>& checks, const GgufSource& file,
+                                     const Backend& backend, const VerifyOptions& options, Progress& progress,
+                                     const CancelToken& cancel) {
+  std::uint64_t bytes = 0;
+  std::uint64_t tiles = 0;
+  for (const Check& check : checks) {
+    bytes += check.info->bytes;
+    tiles += check.grid.count();
+  }
+  const unsigned threads = resolve_threads(options.threads);
+  std::vector<Scratch> scratch(threads);
+  std::vector<OrderedSum> sums(checks.size());
+  progress.begin("verify", bytes, checks.size());
+  parallel_for(tiles, threads, cancel, [&](unsigned worker, std::uint64_t index) {
+    const auto after =
+        std::upper_bound(checks.begin(), checks.end(), index,
+                         [](std::uint64_t i, const Check& each) { return i < each.first_tile; });
+    const auto at = static_cast<std::size_t>(after - checks.begin()) - 1;
+    const Check& check = checks[at];
+    const std::uint64_t number = index - check.first_tile;
+    const Tile tile = check.grid.at(number);
+    const Comparison part = look_at(check, tile, file, backend, options.encode_again, scratch[worker]);
+    progress.advance(tile_bytes(check.info->dtype, tile));
+    if (sums[at].add(number, part, check.grid.count())) progress.tensor_done(check.info->name);
+  });
+  progress.end();
+
+  std::vector<TensorReport> reports;
+  for (std::size_t i = 0; i < checks.size(); ++i)
+    reports.push_back(report_of(checks[i], sums[i].sum(), backend, options.encode_again));
+  return reports;
+}
+
+}  // namespace
+
+bool VerifyReport::ok() const noexcept {
+  return problems.empty() && std::all_of(tensors.begin(), tensors.end(),
+                                         [](const TensorReport& each) { return each.problem.empty(); });
+}
+
+VerifyReport verify(const std::filesystem::path& artifact, const GgufModel* source, const Backend& backend,
+                    const VerifyOptions& options, Progress& progress, const CancelToken& cancel) {
+  VerifyReport report;
+  std::unique_ptr<const GgufSource> file;
+  try {
+    file = std::make_unique<const GgufSource>(artifact);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input_invalid) throw;
+    report.problems.push_back(error.message());
+    return report;
+  }
+  if (source != nullptr) compare_metadata(source->metadata, file->metadata(), report.problems);
+  const std::vector<Check> checks = pair_tensors(*file, source, report.problems);
+  report.tensors = run_checks(checks, *file, backend, options, progress, cancel);
+  return report;
+}
+
+}  // namespace qtz

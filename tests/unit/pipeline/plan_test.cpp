@@ -1,0 +1,217 @@
+#include "qtz/pipeline/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "planned_models.h"
+#include "support/scratch_folder.h"
+
+namespace qtz {
+namespace {
+
+using namespace qtz::test;
+
+Error error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return Error(ErrorKind::usage, "");
+}
+
+/// A legacy importance file: per entry a name, one call and the values.
+std::shared_ptr<const ImportanceMatrix> importance_of(
+    const ScratchFolder& folder, const std::vector<std::pair<std::string, std::vector<float>>>& entries) {
+  ByteWriter out;
+  out.put(static_cast<std::int32_t>(entries.size()));
+  for (const auto& [name, values] : entries) {
+    out.put(static_cast<std::int32_t>(name.size()));
+    out.put(std::string_view(name));
+    out.put(std::int32_t{1});
+    out.put(static_cast<std::int32_t>(values.size()));
+    for (const float value : values) out.put(value);
+  }
+  out.put(std::int32_t{7});
+  const std::string dataset = "/home/somebody/text.txt";
+  out.put(static_cast<std::int32_t>(dataset.size()));
+  out.put(std::string_view(dataset));
+  const fs::path path = folder.path() / "im.dat";
+  write_file(path, {reinterpret_cast<const char*>(out.bytes().data()), out.size()});
+  return std::make_shared<const ImportanceMatrix>(path);
+}
+
+TEST(Plan, IsMadeOfHeaderTensorsAndPadding) {
+  const QuantPlan plan = make_plan(dense_model(2), find_file_type("Q4_K_M"), {});
+  ASSERT_EQ(plan.files.size(), 1u);
+  std::uint64_t at = plan.files[0].header.size();
+  std::uint64_t bytes = 0;
+  for (const PlanEntry& entry : plan.entries) {
+    EXPECT_EQ(entry.offset, at) << entry.name;
+    EXPECT_EQ(entry.bytes, entry.expr->shape().rows() * row_bytes(entry.type, entry.expr->shape().cols()));
+    at += (entry.bytes + 31) / 32 * 32;
+    bytes += entry.bytes;
+  }
+  EXPECT_EQ(plan.files[0].bytes, at);
+  EXPECT_EQ(plan.total_bytes, at);
+  EXPECT_EQ(plan.tensor_bytes, bytes);
+  EXPECT_DOUBLE_EQ(plan.bits_per_weight(),
+                   static_cast<double>(bytes) * 8 / static_cast<double>(plan.parameters));
+}
+
+TEST(Plan, AddsFileTypeAndVersionsAndObeysOverrides) {
+  GgufModel model = dense_model(1);
+  model.metadata.set("split.count", std::uint16_t{3});
+  PlanOptions options;
+  options.override_kv.emplace_back("general.name", GgufValue("Mine"));
+  const QuantPlan plan = make_plan(model, find_file_type("Q6_K"), options);
+  EXPECT_EQ(plan.metadata.find("general.file_type")->as_uint(), 18u);
+  EXPECT_EQ(plan.metadata.find("general.quantization_version")->as_uint(), 2u);
+  EXPECT_EQ(*plan.metadata.find("general.name")->as_string(), "Mine");
+  EXPECT_NE(plan.metadata.find("qtz.version"), nullptr);
+  EXPECT_EQ(plan.metadata.find("split.count"), nullptr);
+  EXPECT_EQ(plan.metadata.entries()[0].key, "general.architecture") << "the model's keys come first";
+}
+
+TEST(Plan, OfOverriddenNumbersFollowsThem) {
+  PlanOptions options;
+  options.override_kv.emplace_back("llama.expert_count", GgufValue(std::uint32_t{8}));
+  const QuantPlan plan = make_plan(dense_model(2), find_file_type("Q4_K_M"), options);
+  EXPECT_EQ(entry_of(plan, "blk.0.attn_k.weight").type, DType::q8_0);
+}
+
+TEST(Importance, ReachesTensorsByNameAndDescribesItselfWithoutPaths) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(folder, {{"blk.0.attn_q.weight", std::vector<float>(256, 2.0f)},
+                                              {"blk.1.attn_q.weight", std::vector<float>(256, 3.0f)}});
+  const QuantPlan plan = make_plan(dense_model(2), find_file_type("Q4_K_M"), options);
+  ASSERT_EQ(entry_of(plan, "blk.1.attn_q.weight").importance.size(), 256u);
+  EXPECT_EQ(entry_of(plan, "blk.1.attn_q.weight").importance[5], 3.0f);
+  EXPECT_TRUE(entry_of(plan, "blk.1.attn_k.weight").importance.empty());
+  EXPECT_EQ(*plan.metadata.find("quantize.imatrix.file")->as_string(), "im.dat");
+  EXPECT_EQ(*plan.metadata.find("quantize.imatrix.dataset")->as_string(), "text.txt");
+  EXPECT_EQ(plan.metadata.find("quantize.imatrix.entries_count")->as_uint(), 2u);
+  EXPECT_EQ(plan.metadata.find("quantize.imatrix.chunks_count")->as_uint(), 7u);
+  EXPECT_EQ(plan.warnings.size(), 1u) << "tensors without values are told";
+}
+
+TEST(Importance, IsNarrowedByIncludeAndExclude) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(folder, {{"blk.0.attn_q.weight", std::vector<float>(256, 2.0f)},
+                                              {"blk.1.attn_q.weight", std::vector<float>(256, 3.0f)}});
+  options.include_weights = {"blk.1"};
+  QuantPlan plan = make_plan(dense_model(2), find_file_type("Q4_K_M"), options);
+  EXPECT_TRUE(entry_of(plan, "blk.0.attn_q.weight").importance.empty());
+  EXPECT_FALSE(entry_of(plan, "blk.1.attn_q.weight").importance.empty());
+  options.include_weights.clear();
+  options.exclude_weights = {"attn_q"};
+  plan = make_plan(dense_model(2), find_file_type("Q4_K_M"), options);
+  EXPECT_TRUE(entry_of(plan, "blk.1.attn_q.weight").importance.empty());
+  EXPECT_EQ(plan.metadata.find("quantize.imatrix.file"), nullptr) << "nothing of it is in use";
+}
+
+TEST(Importance, OfTheWrongSizeIsRefusedExceptForEmbeddings) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(folder, {{"token_embd.weight", std::vector<float>(512, 2.0f)}});
+  EXPECT_TRUE(entry_of(make_plan(dense_model(1), find_file_type("Q4_0"), options), "token_embd.weight")
+                  .importance.empty());
+  options.importance = importance_of(folder, {{"blk.0.attn_q.weight", std::vector<float>(255, 2.0f)}});
+  const Error error = error_of([&] { make_plan(dense_model(1), find_file_type("Q4_0"), options); });
+  EXPECT_EQ(error.kind(), ErrorKind::input_invalid);
+  EXPECT_NE(error.message().find("'blk.0.attn_q.weight' has 255 importance values"), std::string::npos);
+}
+
+TEST(Importance, OfExpertsIsOneSetEach) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  const GgufModel model = model_of({planned("blk.0.ffn_up_exps.weight", {4, 32, 64})});
+  options.importance = importance_of(folder, {{"blk.0.ffn_up_exps.weight", std::vector<float>(256, 1.0f)}});
+  EXPECT_EQ(make_plan(model, find_file_type("Q4_0"), options).entries[0].importance.size(), 256u);
+  options.importance = importance_of(folder, {{"blk.0.ffn_up_exps.weight", std::vector<float>(64, 1.0f)}});
+  EXPECT_EQ(error_of([&] { make_plan(model, find_file_type("Q4_0"), options); }).kind(),
+            ErrorKind::input_invalid);
+}
+
+TEST(Importance, IsRequiredByTheSmallestTypeForAllButEmbeddings) {
+  const Error error = error_of([] { make_plan(dense_model(2), find_file_type("Q2_K_S"), {}); });
+  EXPECT_EQ(error.kind(), ErrorKind::usage);
+  EXPECT_NE(error.message().find("'blk.0"), 0u);
+  EXPECT_NE(error.message().find("blk.0.attn_k.weight"), std::string::npos) << error.message();
+  EXPECT_EQ(error.message().find("token_embd"), std::string::npos);
+  EXPECT_NE(error.hint().find("--imatrix"), std::string::npos);
+}
+
+TEST(Importance, ChangesTheMixOfTheFirstLayers) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(folder, {{"unrelated.weight", {1.0f}}});
+  EXPECT_EQ(
+      entry_of(make_plan(dense_model(8), find_file_type("Q4_0"), options), "blk.0.ffn_down.weight").type,
+      DType::q4_1);
+  EXPECT_EQ(entry_of(make_plan(dense_model(8), find_file_type("Q4_0"), {}), "blk.0.ffn_down.weight").type,
+            DType::q4_0);
+}
+
+TEST(Pruning, RenumbersBlocksAndLooksImportanceUpByOldNames) {
+  const ScratchFolder folder;
+  GgufModel model = dense_model(4);
+  model.metadata.set("llama.feed_forward_length", std::vector<std::int32_t>{10, 11, 12, 13});
+  model.metadata.set("llama.rope.dimension_sections", std::vector<std::int32_t>{1, 2, 3, 4});
+  PlanOptions options;
+  options.prune_layers = {2, 0};
+  options.importance = importance_of(folder, {{"blk.3.attn_q.weight", std::vector<float>(256, 3.0f)}});
+  const QuantPlan plan = make_plan(model, find_file_type("Q8_0"), options);
+  EXPECT_EQ(plan.entries.size(), 3u + 2 * 8);
+  EXPECT_EQ(entry_of(plan, "blk.0.attn_q.weight").expr, model.tensors[3 + 8 + 1].expr);
+  EXPECT_EQ(entry_of(plan, "blk.1.attn_q.weight").importance.size(), 256u);
+  EXPECT_TRUE(entry_of(plan, "blk.0.attn_q.weight").importance.empty());
+  EXPECT_EQ(plan.metadata.find("llama.block_count")->as_uint(), 2u);
+  EXPECT_EQ(*plan.metadata.find("llama.feed_forward_length"), GgufValue(std::vector<std::int32_t>{11, 13}));
+  EXPECT_EQ(plan.metadata.find("llama.rope.dimension_sections")->as_array()->size(), 4u);
+}
+
+TEST(Pruning, RefusesLayersThatDoNotExistAndAllOfThem) {
+  PlanOptions options;
+  options.prune_layers = {9};
+  const Error error = error_of([&] { make_plan(dense_model(4), find_file_type("Q8_0"), options); });
+  EXPECT_EQ(error.kind(), ErrorKind::usage);
+  EXPECT_NE(error.message().find("no layer 9, the model has layers 0 to 3"), std::string::npos);
+  options.prune_layers = {0, 1, 2, 3};
+  EXPECT_EQ(error_of([&] { make_plan(dense_model(4), find_file_type("Q8_0"), options); }).kind(),
+            ErrorKind::usage);
+}
+
+TEST(Requantizing, NeedsPermissionUnlessTheTypeStays) {
+  GgufModel model = model_of({planned("blk.0.attn_q.weight", {64, 256}, DType::q4_k)});
+  model.from_gguf = true;
+  EXPECT_TRUE(make_plan(model, find_file_type("Q4_K_S"), {}).entries[0].copied());
+  const Error error = error_of([&] { make_plan(model, find_file_type("Q8_0"), {}); });
+  EXPECT_EQ(error.kind(), ErrorKind::usage);
+  EXPECT_NE(error.message().find("'blk.0.attn_q.weight' is already quantized (Q4_K)"), std::string::npos);
+  EXPECT_NE(error.hint().find("--allow-requantize"), std::string::npos);
+  PlanOptions options;
+  options.allow_requantize = true;
+  EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), options).entries[0].type, DType::q8_0);
+}
+
+TEST(KeepSplit, GivesOneFileForEveryInputFileInItsOrder) {
+  GgufModel model = model_of({planned("blk.0.attn_q.weight", {64, 256}, DType::bf16, 0, 900),
+                              planned("token_embd.weight", {64, 256}, DType::bf16, 2, 0),
+                              planned("blk.0.attn_k.weight", {64, 256}, DType::bf16, 0, 100)});
+  PlanOptions options;
+  options.keep_split = true;
+  const QuantPlan plan = make_plan(model, find_file_type("Q8_0"), options);
+  ASSERT_EQ(plan.files.size(), 2u) << "the second input file holds nothing";
+  EXPECT_EQ(plan.entries[0].name, "blk.0.attn_k.weight");
+  EXPECT_EQ(plan.entries[1].name, "blk.0.attn_q.weight");
+  EXPECT_EQ(plan.entries[2].file, 1u);
+  EXPECT_EQ(plan.entries[2].offset, plan.files[1].header.size());
+  EXPECT_EQ(plan.total_bytes, plan.files[0].bytes + plan.files[1].bytes);
+  EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), {}).files.size(), 1u);
+}
+
+}  // namespace
+}  // namespace qtz

@@ -1,0 +1,256 @@
+#include "qtz/pipeline/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "memory_models.h"
+#include "pipeline/error_bands.h"
+#include "qtz/pipeline/run.h"
+#include "support/scratch_folder.h"
+
+namespace qtz {
+namespace {
+
+using namespace qtz::test;
+
+GgufModel trained_like(std::uint32_t seed = 1) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 0.02f);
+  const auto values = [&](std::size_t count) {
+    std::vector<float> all(count);
+    for (float& value : all) value = normal(random);
+    return all;
+  };
+  GgufModel model = model_of({in_memory("output.weight", {128, 256}, DType::bf16, values(128 * 256)),
+                              in_memory("blk.0.attn_norm.weight", {256}, DType::f32, values(256)),
+                              in_memory("blk.0.attn_q.weight", {512, 256}, DType::bf16, values(512 * 256)),
+                              in_memory("blk.0.ffn_down.weight", {256, 512}, DType::bf16, values(512 * 256)),
+                              in_memory("blk.0.odd.weight", {40, 33}, DType::bf16, values(40 * 33))});
+  model.metadata.set("general.name", "Test");
+  return model;
+}
+
+/// An artifact of the model in a folder of its own, and what verify says of it.
+class Artifact {
+ public:
+  Artifact(const GgufModel& model, std::string_view type)
+      : model_(model), plan_(make_plan(model, find_file_type(type), {})) {
+    execute({&plan_, 1}, {&path_, 1}, scalar(), {}, silent_progress(), CancelToken());
+  }
+  VerifyReport check(const GgufModel* source, VerifyOptions options = {}) const {
+    return verify(path_, source, scalar(), options, silent_progress(), CancelToken());
+  }
+  VerifyReport check() const { return check(&model_); }
+  void flip(std::uint64_t byte, unsigned char mask) const {
+    std::string bytes = read_file(path_);
+    bytes.at(byte) = static_cast<char>(static_cast<unsigned char>(bytes.at(byte)) ^ mask);
+    write_file(path_, bytes);
+  }
+  const QuantPlan& plan() const { return plan_; }
+  const fs::path& path() const { return path_; }
+
+ private:
+  ScratchFolder folder_;
+  fs::path path_ = folder_.path() / "artifact.gguf";
+  GgufModel model_;
+  QuantPlan plan_;
+};
+
+const TensorReport& report_of(const VerifyReport& report, std::string_view name) {
+  for (const TensorReport& tensor : report.tensors) {
+    if (tensor.name == name) return tensor;
+  }
+  throw std::out_of_range(std::string(name));
+}
+
+std::string problems_of(const VerifyReport& report) {
+  std::string text;
+  for (const std::string& problem : report.problems) text += problem + "\n";
+  for (const TensorReport& tensor : report.tensors) {
+    if (!tensor.problem.empty()) text += tensor.name + ": " + tensor.problem + "\n";
+  }
+  return text;
+}
+
+TEST(Verify, FindsNothingWrongWithAnyTypeOfItsOwn) {
+  const GgufModel model = trained_like();
+  for (const FileType& type : list_file_types()) {
+    if (type.name == "Q2_K_S") continue;
+    const Artifact artifact(model, type.name);
+    const VerifyReport report = artifact.check();
+    EXPECT_TRUE(report.ok()) << type.name << "\n" << problems_of(report);
+    EXPECT_TRUE(artifact.check(nullptr).ok()) << type.name;
+    for (const TensorReport& tensor : report.tensors) {
+      EXPECT_TRUE(tensor.compared);
+      EXPECT_TRUE(tensor.reproduced) << tensor.name;
+    }
+  }
+}
+
+TEST(Verify, ReportsTheErrorsOfEachTensor) {
+  const VerifyReport report = Artifact(trained_like(), "Q8_0").check();
+  const TensorReport& copied = report_of(report, "blk.0.attn_norm.weight");
+  EXPECT_EQ(copied.rmse, 0);
+  EXPECT_EQ(copied.cosine, 1);
+  EXPECT_TRUE(std::isinf(copied.sqnr_db));
+  const TensorReport& encoded = report_of(report, "blk.0.attn_q.weight");
+  EXPECT_NEAR(encoded.sqnr_db, 45.5, 1.5) << "8 bits of normal weights";
+  EXPECT_NEAR(encoded.rmse, 0.02 * std::pow(10, -encoded.sqnr_db / 20), 1e-5);
+  EXPECT_GT(encoded.max_abs, encoded.rmse);
+  EXPECT_GT(encoded.cosine, 0.9999);
+  EXPECT_NEAR(encoded.noise_ratio, 1, 0.2);
+}
+
+TEST(Verify, SaysTheSameForAnyNumberOfThreads) {
+  const Artifact artifact(trained_like(), "Q4_K_M");
+  const GgufModel source = trained_like();
+  const VerifyReport one = artifact.check(&source, {.threads = 1});
+  const VerifyReport many = artifact.check(&source, {.threads = 5});
+  for (std::size_t i = 0; i < one.tensors.size(); ++i) {
+    EXPECT_EQ(one.tensors[i].rmse, many.tensors[i].rmse);
+    EXPECT_EQ(one.tensors[i].noise_ratio, many.tensors[i].noise_ratio);
+  }
+}
+
+TEST(Verify, SeesATensorOfOtherWeights) {
+  for (const FileType& type : list_file_types()) {
+    if (type.name == "Q2_K_S") continue;
+    GgufModel source = trained_like();
+    const Artifact artifact(source, type.name);
+    source.tensors[2].expr = trained_like(2).tensors[2].expr;
+    const VerifyReport report = artifact.check(&source, {.encode_again = false});
+    EXPECT_FALSE(report_of(report, "blk.0.attn_q.weight").problem.empty()) << type.name;
+    EXPECT_TRUE(report_of(report, "output.weight").problem.empty()) << type.name;
+  }
+}
+
+TEST(Verify, SeesTwoSwappedRowsByTheirPieces) {
+  for (const char* type : {"Q8_0", "Q6_K", "Q4_K_S", "Q4_0", "Q3_K_S", "IQ4_XS", "F16"}) {
+    GgufModel source = trained_like();
+    const Artifact artifact(source, type);
+    std::vector<std::byte> bytes(512 * 512);
+    source.tensors[2].expr->read_rows(0, 512, bytes);
+    std::swap_ranges(bytes.begin() + 7 * 512, bytes.begin() + 8 * 512, bytes.begin() + 300 * 512);
+    source.tensors[2].expr = std::make_shared<MemoryExpr>(Shape{512, 256}, DType::bf16, bytes);
+    const VerifyReport report = artifact.check(&source, {.encode_again = false});
+    EXPECT_NE(report_of(report, "blk.0.attn_q.weight").problem.find("times what"), std::string::npos) << type;
+  }
+}
+
+TEST(Verify, SeesEveryFlippedBitOfTensorsByEncodingAgain) {
+  const GgufModel model = trained_like();
+  const PlanEntry entry = entry_of(make_plan(model, find_file_type("Q4_K_M"), {}), "blk.0.attn_q.weight");
+  for (const std::uint64_t at : {std::uint64_t{0}, std::uint64_t{77}, entry.bytes - 1}) {
+    const Artifact artifact(model, "Q4_K_M");
+    artifact.flip(entry.offset + at, 1);
+    EXPECT_FALSE(artifact.check().ok()) << at;
+  }
+}
+
+TEST(Verify, SeesANonfiniteBlockWithoutTheSource) {
+  const GgufModel model = trained_like();
+  const Artifact artifact(model, "Q8_0");
+  const PlanEntry& entry = entry_of(artifact.plan(), "blk.0.attn_q.weight");
+  std::string bytes = read_file(artifact.path());
+  bytes.replace(entry.offset + 34 * 9, 2, std::string("\x00\x7c", 2));  // the scale becomes infinite
+  write_file(artifact.path(), bytes);
+  const VerifyReport report = artifact.check(nullptr);
+  EXPECT_NE(report_of(report, "blk.0.attn_q.weight").problem.find("NaN or infinite (first at [1, 32])"),
+            std::string::npos)
+      << problems_of(report);
+}
+
+TEST(Verify, AllowsForErrorsThatImportanceShaped) {
+  const GgufModel model = trained_like();
+  std::mt19937 random(5);
+  std::gamma_distribution<float> gamma(0.5f);
+  std::vector<float> importance(512);
+  for (float& value : importance) value = gamma(random);
+  for (const FileType& type : list_file_types()) {
+    QuantPlan plan = make_plan(model, type.name == "Q2_K_S" ? find_file_type("Q2_K") : type, {});
+    for (PlanEntry& entry : plan.entries) {
+      if (!entry.fixed) entry.importance = std::span(importance).first(entry.expr->shape().cols());
+    }
+    // The header says so, too: laid out by another plan with the key.
+    PlanOptions options;
+    options.override_kv.emplace_back("quantize.imatrix.file", GgufValue("im.gguf"));
+    const QuantPlan said = make_plan(model, *plan.file_type, options);
+    plan.files = said.files;
+    plan.total_bytes = said.total_bytes;
+    for (std::size_t i = 0; i < plan.entries.size(); ++i) plan.entries[i].offset = said.entries[i].offset;
+
+    const ScratchFolder folder;
+    const fs::path path = folder.path() / "weighted.gguf";
+    execute({&plan, 1}, {&path, 1}, scalar(), {}, silent_progress(), CancelToken());
+    const VerifyReport report = verify(path, &model, scalar(), {}, silent_progress(), CancelToken());
+    EXPECT_TRUE(report.ok()) << type.name << "\n" << problems_of(report);
+  }
+}
+
+TEST(Verify, ReportsATruncatedFile) {
+  const Artifact artifact(trained_like(), "Q8_0");
+  fs::resize_file(artifact.path(), fs::file_size(artifact.path()) - 40);
+  const VerifyReport report = artifact.check();
+  EXPECT_FALSE(report.ok());
+  EXPECT_EQ(report.problems.size(), 1u);
+}
+
+TEST(Verify, ComparesNamesShapesAndMetadata) {
+  const Artifact artifact(trained_like(), "Q8_0");
+  GgufModel source = trained_like();
+  source.metadata.set("general.name", "Other");
+  source.metadata.set("general.author", "Somebody");
+  source.tensors[0].name = "output_b.weight";
+  source.tensors[3] =
+      in_memory("blk.0.ffn_down.weight", {512, 256}, DType::bf16, std::vector<float>(512 * 256));
+  const std::string problems = problems_of(artifact.check(&source));
+  EXPECT_NE(problems.find("'general.name' has another value"), std::string::npos) << problems;
+  EXPECT_NE(problems.find("'general.author' is missing"), std::string::npos);
+  EXPECT_NE(problems.find("'output.weight' is not in the source"), std::string::npos);
+  EXPECT_NE(problems.find("'output_b.weight' is missing"), std::string::npos);
+  EXPECT_NE(problems.find("'blk.0.ffn_down.weight' has shape [256, 512], the source gives [512, 256]"),
+            std::string::npos);
+}
+
+TEST(Verify, OfAMissingFileThrows) {
+  EXPECT_THROW(verify("/nonexistent/x.gguf", nullptr, scalar(), {}, silent_progress(), CancelToken()), Error);
+}
+
+TEST(ErrorBands, ExistForEveryTypeThatCanBeEncoded) {
+  for (const DTypeTraits& type : all_dtypes()) {
+    EXPECT_TRUE(!type.encodable || has_error_band(type.type)) << type.name;
+  }
+}
+
+/// Sound encodings of unusual weights must not look unsound.
+TEST(ErrorBands, HoldForUnusualDistributions) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  std::student_t_distribution<float> heavy(3);
+  const std::pair<const char*, std::function<float()>> shapes[] = {
+      {"heavy tails", [&] { return 0.02f * heavy(random); }},
+      {"one outlier in 256", [&] { return (random() % 256 == 0 ? 50.0f : 1.0f) * normal(random); }},
+      {"ternary", [&] { return static_cast<float>(static_cast<int>(random() % 3) - 1) * 0.03f; }},
+      {"one tenth is not zero", [&] { return random() % 10 == 0 ? normal(random) : 0.0f; }},
+      {"shifted", [&] { return 1.0f + 0.1f * normal(random); }},
+      {"constant", [&] { return 0.37f; }},
+      {"very small", [&] { return 1e-7f * normal(random); }},
+  };
+  for (const auto& [name, draw] : shapes) {
+    std::vector<float> values(256 * 256);
+    for (float& value : values) value = draw();
+    const GgufModel model =
+        model_of({in_memory("output.weight", {1, 256}, DType::f32, std::vector<float>(256)),
+                  in_memory("a.weight", {256, 256}, DType::f32, values)});
+    for (const FileType& type : list_file_types()) {
+      if (type.name == "Q2_K_S") continue;
+      const VerifyReport report = Artifact(model, type.name).check();
+      EXPECT_TRUE(report.ok()) << name << " " << type.name << "\n" << problems_of(report);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qtz
