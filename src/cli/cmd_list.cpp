@@ -1,0 +1,109 @@
+// qtz types, archs, backends: the tables the binary was built from.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/table.h"
+#include "qtz/core/json.h"
+#include "qtz/kernels/backend.h"
+#include "qtz/model/gguf_model.h"
+#include "qtz/pipeline/recipe.h"
+
+namespace qtz::cli {
+namespace {
+
+struct ListFlags {
+  bool json = false;
+};
+
+double block_bits(DType type) {
+  const DTypeTraits& t = traits(type);
+  return 8.0 * static_cast<double>(t.block_bytes) / static_cast<double>(t.block_elems);
+}
+
+void print(Console& console, const ListFlags& flags, const TextTable& table, JsonArray rows) {
+  console.data(flags.json ? to_json(std::move(rows)) + "\n" : table.to_string());
+}
+
+ExitCode list_types(const ListFlags& flags, Console& console) {
+  TextTable table({{"TYPE"}, {"MAINLY"}, {"BITS", TextTable::Align::right}, {"WHAT"}});
+  JsonArray rows;
+  for (const auto& type : list_file_types()) {
+    const auto mainly = name_of(type.default_type);
+    table.add({std::string(type.name), std::string(mainly), format_fixed(block_bits(type.default_type), 3),
+               std::string(type.summary)});
+    rows.push_back(JsonObject{{"name", type.name},
+                              {"default_type", mainly},
+                              {"default_type_bits", block_bits(type.default_type)},
+                              {"file_type", static_cast<std::uint64_t>(type.gguf_ftype)},
+                              {"summary", type.summary}});
+  }
+  print(console, flags, table, std::move(rows));
+  return ExitCode::ok;
+}
+
+ExitCode list_archs(const ListFlags& flags, Console& console) {
+  TextTable table({{"CLASS"}, {"GGUF NAME"}, {"PROOF"}});
+  JsonArray rows;
+  for (const auto& row : list_architectures()) {
+    table.add({std::string(row.hf_class), std::string(row.gguf_name), std::string(row.proof)});
+    rows.push_back(
+        JsonObject{{"class", row.hf_class}, {"architecture", row.gguf_name}, {"proof", row.proof}});
+  }
+  print(console, flags, table, std::move(rows));
+  return ExitCode::ok;
+}
+
+ExitCode list_all_backends(const ListFlags& flags, Console& console) {
+  const Backend& chosen = select_backend({});
+  TextTable table({{"BACKEND"}, {"HERE"}, {"WHAT"}});
+  JsonArray rows;
+  for (const auto& backend : list_backends()) {
+    const bool is_chosen = &backend == &chosen;
+    const char* here = is_chosen ? "default" : backend.supported ? "yes" : "no";
+    table.add({std::string(backend.name), here, std::string(backend.description)});
+    rows.push_back(JsonObject{{"name", backend.name},
+                              {"supported", backend.supported},
+                              {"default", is_chosen},
+                              {"description", backend.description}});
+  }
+  print(console, flags, table, std::move(rows));
+  return ExitCode::ok;
+}
+
+Command setup_list(CLI::App& root, const char* name, const char* description,
+                   ExitCode (*list)(const ListFlags&, Console&)) {
+  CLI::App* app = root.add_subcommand(name, description);
+  const auto flags = std::make_shared<ListFlags>();
+  add_switch(*app, "--json", flags->json, "Output", "machine-readable");
+  return {app, [flags, list](Console& console) { return list(*flags, console); }};
+}
+
+}  // namespace
+
+Command setup_types(CLI::App& root) {
+  return setup_list(root, "types",
+                    "list what --type can be\n"
+                    "BITS per weight are those of the main type; what a model's mix comes to says\n"
+                    "'qtz plan MODEL --type TYPE'.",
+                    list_types);
+}
+
+Command setup_archs(CLI::App& root) {
+  return setup_list(
+      root, "archs",
+      "list the model architectures known\n"
+      "PROOF is how each is tested: 'bytes' (equal to llama.cpp's converter), 'logits' (agrees with\n"
+      "transformers through llama.cpp) or 'loads' (llama.cpp loads it).",
+      list_archs);
+}
+
+Command setup_backends(CLI::App& root) {
+  return setup_list(root, "backends",
+                    "list the instruction sets this binary can use\n"
+                    "All of them write the same bytes; they differ in speed.",
+                    list_all_backends);
+}
+
+}  // namespace qtz::cli

@@ -1,0 +1,131 @@
+// qtz quantize: the main job. Says what it will do, does it, says what came out.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/job.h"
+#include "cli/plan_report.h"
+#include "cli/signals.h"
+#include "cli/table.h"
+#include "qtz/core/output_file.h"
+#include "qtz/core/text.h"
+#include "qtz/kernels/backend.h"
+#include "qtz/pipeline/run.h"
+
+namespace qtz::cli {
+namespace fs = std::filesystem;
+namespace {
+
+struct QuantizeFlags {
+  JobFlags job;
+  bool force = false;
+  bool dry_run = false;
+};
+
+/// Where -o names a folder (see output_names), it may be one that does not exist yet.
+void make_output_folder(const Job& job, const std::string& output) {
+  const bool names_folder = !output.empty() && (output.back() == '/' || job.outputs.size() > 1);
+  const fs::path folder = job.outputs.front().parent_path();
+  std::error_code failure;
+  if (!names_folder || folder.empty() || fs::exists(folder, failure)) return;
+  if (!fs::create_directory(folder, failure)) {
+    throw Error(ErrorKind::output,
+                printable(folder.string()) + ": the folder cannot be created: " + failure.message(),
+                "create it, or name another one with -o");
+  }
+}
+
+void check_outputs(const Job& job, bool force) {
+  OutputOptions options{.overwrite = force, .protect = job.protect};
+  for (const auto& file : job.model.source->files()) options.protect.push_back(file.identity());
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    const auto paths = output_paths(job.plans[i], job.outputs[i]);
+    for (std::size_t f = 0; f < paths.size(); ++f)
+      check_output_possible(paths[f], job.plans[i].files[f].bytes, options);
+  }
+}
+
+JsonValue result_json(const Job& job, const RunResult& result) {
+  JsonArray outputs;
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    const QuantPlan& plan = job.plans[i];
+    JsonArray files;
+    for (const auto& path : output_paths(plan, job.outputs[i])) files.emplace_back(path.string());
+    outputs.push_back(JsonObject{{"type", plan.file_type->name},
+                                 {"files", std::move(files)},
+                                 {"bytes", plan.total_bytes},
+                                 {"bits_per_weight", plan.bits_per_weight()},
+                                 {"tensors", static_cast<std::uint64_t>(plan.entries.size())}});
+  }
+  return JsonObject{{"schema", 1},
+                    {"outputs", std::move(outputs)},
+                    {"input_bytes", result.input_bytes},
+                    {"output_bytes", result.output_bytes},
+                    {"replaced_nonfinite", result.replaced_nonfinite},
+                    {"seconds", result.seconds}};
+}
+
+void print_summary(const Job& job, const RunResult& result, Console& console) {
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    for (const auto& path : output_paths(job.plans[i], job.outputs[i])) {
+      console.info("wrote   " + printable(path.string()) + ": " + format_bytes(job.plans[i].total_bytes) +
+                   ", " + format_fixed(job.plans[i].bits_per_weight(), 2) + " bits per weight");
+    }
+  }
+  std::string text = "time    " + format_duration(result.seconds) + " with " +
+                     std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads");
+  if (result.seconds > 0) {
+    text +=
+        ", " +
+        format_bytes(static_cast<std::uint64_t>(static_cast<double>(result.input_bytes) / result.seconds)) +
+        "/s read";
+  }
+  console.info(text);
+  if (result.replaced_nonfinite > 0) {
+    console.warn(group_digits(result.replaced_nonfinite) + " NaN or infinite weights were replaced by zero");
+  }
+}
+
+ExitCode run(const QuantizeFlags& flags, Console& console) {
+  const Backend& backend = select_backend(flags.job.backend);
+  const Job job = make_job(flags.job, "quantize");
+  print_preflight(job, console);
+  if (flags.dry_run) {
+    print_plan(job, flags.job, console);
+    return ExitCode::ok;
+  }
+  cancel_token().poll();
+  console.detail("backend " + std::string(backend.name) + " (" + std::string(backend.description) + ")");
+  make_output_folder(job, flags.job.output);
+  check_outputs(job, flags.force);
+  const RunOptions options{
+      .threads = job.threads, .max_memory = job.max_memory, .overwrite = flags.force, .protect = job.protect};
+  const RunResult result =
+      execute(job.plans, job.outputs, backend, options, console.progress(), cancel_token());
+  console.progress().end();
+  print_summary(job, result, console);
+  if (flags.job.json) console.data(to_json(result_json(job, result)) + "\n");
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+Command setup_quantize(CLI::App& root) {
+  CLI::App* app = root.add_subcommand("quantize",
+                                      "quantize a model to one or several types\n"
+                                      "The output appears under its name only when it is complete.");
+  const auto flags = std::make_shared<QuantizeFlags>();
+  add_job_flags(*app, flags->job);
+  add_switch(*app, "--force", flags->force, "Output", "replace existing outputs (never the input)");
+  add_switch(*app, "--dry-run", flags->dry_run, "Output", "print the plan and stop, like 'qtz plan'");
+  set_examples(*app,
+               "qtz quantize ./Llama-3.2-1B --type Q4_K_M\n"
+               "qtz quantize ./Llama-3.2-1B --type Q4_K_M --type Q8_0 -o out/{type}.gguf\n"
+               "qtz quantize Llama-3.2-1B-BF16.gguf --type IQ4_XS --imatrix imatrix.gguf -o small.gguf\n"
+               "qtz quantize ./Llama-3.2-1B --type Q4_K_M --tensor-type 'attn_v=Q8_0' --force");
+  return {app, [flags](Console& console) { return run(*flags, console); }};
+}
+
+}  // namespace qtz::cli

@@ -1,0 +1,198 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/flags.h"
+#include "cli/help.h"
+#include "cli/version.h"
+#include "qtz/core/error.h"
+#include "qtz/core/text.h"
+
+namespace qtz::cli {
+namespace {
+
+constexpr const char* kDescription =
+    "qtz: quantizes model weights; safetensors or GGUF in, GGUF for llama.cpp out";
+
+constexpr const char* kExamples =
+    "qtz quantize ./Llama-3.2-1B --type Q4_K_M     a model folder to one GGUF file\n"
+    "qtz plan ./Llama-3.2-1B --type Q4_K_M         what that would do, tensor by tensor\n"
+    "qtz verify Llama-3.2-1B-Q4_K_M.gguf --source ./Llama-3.2-1B";
+
+struct CommonFlags {
+  bool quiet = false;
+  int verbosity = 0;
+  std::string progress;
+};
+
+void add_common(CLI::App& app, CommonFlags& flags) {
+  constexpr const char* kGroup = "Messages";
+  add_switch(app, "-q,--quiet", flags.quiet, kGroup, "only warnings and errors");
+  app.add_flag("-v,--verbose", flags.verbosity, "more detail; twice for times")
+      ->disable_flag_override()
+      ->group(kGroup);
+  add_value(app, "--progress", flags.progress, "auto|always|never", kGroup,
+            "how to show progress (default: auto)\n"
+            "auto draws a bar when stderr is a terminal and otherwise prints a line at most\n"
+            "every 10 seconds; always draws the bar; never shows nothing");
+  app.set_help_flag("-h", "short help")->group(kGroup);
+  app.set_help_all_flag("--help", "long help with examples")->group(kGroup);
+}
+
+ConsoleSettings console_settings(const CommonFlags& flags) {
+  ConsoleSettings settings{
+      .quiet = flags.quiet, .verbosity = flags.verbosity, .progress = ProgressMode::automatic};
+  const std::string mode = ascii_lower(flags.progress);
+  if (mode == "always") {
+    settings.progress = ProgressMode::always;
+  } else if (mode == "never") {
+    settings.progress = ProgressMode::never;
+  } else if (!mode.empty() && mode != "auto") {
+    throw Error(ErrorKind::usage,
+                "--progress is auto, always or never, not '" + printable(flags.progress) + "'");
+  }
+  return settings;
+}
+
+std::vector<std::string> flag_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options({})) {
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    for (const auto& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
+  const std::vector<std::string_view> candidates(known.begin(), known.end());
+  const auto near = nearest(word, candidates);
+  return near ? "did you mean " + std::string(*near) + "?" : std::string();
+}
+
+std::string help_hint(const CLI::App& app) {
+  return app.get_parent() == nullptr ? "see 'qtz -h'" : "see 'qtz " + app.get_name() + " -h'";
+}
+
+[[noreturn]] void throw_unexpected(const CLI::App& root, const CLI::App& app, const std::string& word) {
+  const bool is_flag = word.size() > 1 && word.front() == '-';
+  if (is_flag) {
+    std::string name = word.substr(0, word.find('='));
+    std::string hint = did_you_mean(name, flag_names(app));
+    if (hint.empty() && name[1] != '-')
+      hint = did_you_mean("-" + name, flag_names(app));  // "-type" for "--type"
+    throw Error(ErrorKind::usage, "unknown flag '" + printable(name) + "'",
+                hint.empty() ? help_hint(app) : hint);
+  }
+  if (&app != &root) {
+    throw Error(ErrorKind::usage, "unexpected argument '" + printable(word) + "'", help_hint(app));
+  }
+  std::vector<std::string> commands;
+  for (const CLI::App* command : root.get_subcommands([](const CLI::App*) { return true; })) {
+    commands.push_back(command->get_name());
+  }
+  std::string hint = did_you_mean(word, commands);
+  if (hint.empty() && word.find_first_of("./") != std::string::npos) {
+    hint = "to quantize it: qtz quantize " + printable(word) + " --type Q4_K_M";
+  }
+  throw Error(ErrorKind::usage, "unknown command '" + printable(word) + "'",
+              hint.empty() ? help_hint(root) : hint);
+}
+
+void refuse_leftovers(const CLI::App& root, const CLI::App& app) {
+  const auto leftovers = app.remaining();
+  for (const auto& word : leftovers) {
+    if (word != "--") throw_unexpected(root, app, word);
+  }
+}
+
+/// What CLI11 lets pass: a flag given twice that has one value, an empty value, a flag's name where a value
+/// belongs.
+void check_values(const CLI::App& app) {
+  const std::vector<std::string> names = flag_names(app);
+  for (const CLI::Option* option : app.get_options({})) {
+    if (option->get_expected_max() == 0) continue;  // a switch
+    const auto& values = option->results();
+    const std::string name = option->get_name();
+    if (values.size() > 1 && option->get_expected_max() <= 1) {
+      throw Error(ErrorKind::usage, name + " was given " + std::to_string(values.size()) + " times",
+                  help_hint(app));
+    }
+    for (const auto& value : values) {
+      if (value.empty()) throw Error(ErrorKind::usage, name + " was given an empty value", help_hint(app));
+      if (!option->get_positional() && std::find(names.begin(), names.end(), value) != names.end()) {
+        throw Error(ErrorKind::usage, name + " needs a value, but " + value + " follows", help_hint(app));
+      }
+    }
+  }
+}
+
+std::string misuse_text(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    if (text.ends_with(" missing")) return text.substr(0, text.find(':')) + " needs a value";
+    if (const auto at = text.find(" was given a disallowed"); at != std::string::npos) {
+      return "--" + text.substr(0, at) + " takes no value";
+    }
+  }
+  return text;
+}
+
+const CLI::App& deepest(const CLI::App& root) {
+  const auto parsed = root.get_subcommands();
+  return parsed.empty() ? root : *parsed.front();
+}
+
+}  // namespace
+
+ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
+  CLI::App root{kDescription, "qtz"};
+  root.formatter(make_help_formatter());
+  root.allow_extras();
+  root.require_subcommand(0, 1);
+  set_examples(root, kExamples);
+  bool version = false;
+  add_switch(root, "--version", version, "Messages", "version, commit, backends and libraries");
+  root.set_help_flag("-h", "short help")->group("Messages");
+  root.set_help_all_flag("--help", "long help with examples")->group("Messages");
+
+  const std::vector<Command> commands = {setup_quantize(root), setup_plan(root),  setup_inspect(root),
+                                         setup_verify(root),   setup_types(root), setup_archs(root),
+                                         setup_backends(root), setup_bench(root)};
+  CommonFlags common;
+  for (const auto& command : commands) add_common(*command.app, common);
+
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    console.data(root.help("", CLI::AppFormatMode::Normal));
+    return ExitCode::ok;
+  } catch (const CLI::CallForAllHelp&) {
+    console.data(root.help("", CLI::AppFormatMode::All));
+    return ExitCode::ok;
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::usage, misuse_text(error), help_hint(deepest(root)));
+  }
+
+  if (version) {
+    console.data(version_text());
+    return ExitCode::ok;
+  }
+  const CLI::App& chosen = deepest(root);
+  refuse_leftovers(root, root);
+  refuse_leftovers(root, chosen);
+  check_values(chosen);
+  if (&chosen == &root) {
+    throw Error(ErrorKind::usage, "no command given",
+                "start with 'qtz -h', or: qtz quantize MODEL --type Q4_K_M");
+  }
+  console.configure(console_settings(common));
+  const auto command = std::find_if(commands.begin(), commands.end(),
+                                    [&](const Command& candidate) { return candidate.app == &chosen; });
+  return command->run(console);
+}
+
+}  // namespace qtz::cli

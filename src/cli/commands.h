@@ -1,0 +1,35 @@
+// The commands of qtz. Each cmd_*.cpp has one options struct and one setup function that puts its flags on a
+// CLI11 subcommand; the flag table made this way is what help texts and suggestions are taken from.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/console.h"
+#include "cli/exit_codes.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace qtz::cli {
+
+/// A subcommand and what runs it once its flags were parsed.
+struct Command {
+  CLI::App* app;
+  std::function<ExitCode(Console&)> run;
+};
+
+Command setup_quantize(CLI::App& root);
+Command setup_plan(CLI::App& root);
+Command setup_inspect(CLI::App& root);
+Command setup_verify(CLI::App& root);
+Command setup_types(CLI::App& root);
+Command setup_archs(CLI::App& root);
+Command setup_backends(CLI::App& root);
+Command setup_bench(CLI::App& root);
+
+}  // namespace qtz::cli

@@ -1,0 +1,57 @@
+// Everything a person or a script sees: messages and progress on stderr, data on stdout. The only place that
+// prints, and the only one that knows the logging library.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "qtz/core/progress.h"
+
+namespace qtz::cli {
+
+enum class ProgressMode { automatic, always, never };
+
+struct ConsoleSettings {
+  bool quiet = false;  ///< only warnings and errors, no progress
+  int verbosity = 0;   ///< 1: details and finished tensors; 2: with elapsed time
+  ProgressMode progress = ProgressMode::automatic;
+};
+
+/// Thrown when the reader of stdout has gone away: not an error, the run simply ends.
+struct StdoutClosed {};
+
+/// Thread-safe. Never throws for stderr: words that cannot be written are dropped.
+class Console {
+ public:
+  Console();
+  ~Console();
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  void configure(const ConsoleSettings& settings);
+  const ConsoleSettings& settings() const noexcept { return settings_; }
+
+  void info(std::string_view message);
+  void detail(std::string_view message);  ///< shown with -v
+  void warn(std::string_view message);
+  /// "error: message" and, if there is one, "hint: hint" on a line of its own.
+  void error(std::string_view message, std::string_view hint);
+
+  /// Data for stdout, buffered. Throws StdoutClosed when nobody reads any more, Error{output} on other
+  /// failures.
+  void data(std::string_view text);
+  void flush_data();
+
+  /// Shows what long runs report: a bar on a terminal, otherwise a line at most every 10 seconds.
+  Progress& progress() noexcept;
+
+ private:
+  class Impl;
+  class ProgressReporter;
+  ConsoleSettings settings_;
+  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<ProgressReporter> progress_;
+};
+
+}  // namespace qtz::cli

@@ -1,0 +1,228 @@
+#include "cli/job.h"
+
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "cli/flags.h"
+#include "cli/kv_override.h"
+#include "cli/output_name.h"
+#include "qtz/core/error.h"
+#include "qtz/core/parallel.h"
+#include "qtz/core/text.h"
+#include "qtz/formats/imatrix.h"
+
+namespace qtz::cli {
+namespace {
+
+std::optional<DType> parse_tensor_type(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(find_tensor_type(text));
+}
+
+OnNan parse_on_nan(const std::string& text) {
+  if (text.empty() || text == "fail") return OnNan::fail;
+  if (text == "zero") return OnNan::zero;
+  if (text == "keep") return OnNan::keep;
+  throw Error(ErrorKind::usage, "--on-nan is fail, zero or keep, not '" + printable(text) + "'");
+}
+
+std::vector<std::uint32_t> parse_layers(const std::vector<std::string>& lists) {
+  constexpr std::uint64_t kMaxLayer = 1u << 20;
+  std::vector<std::uint32_t> layers;
+  for (const auto& list : lists) {
+    std::size_t at = 0;
+    while (at <= list.size()) {
+      const auto comma = std::min(list.find(',', at), list.size());
+      const std::string item = list.substr(at, comma - at);
+      if (item.empty()) {
+        throw Error(ErrorKind::usage, "--prune-layers '" + printable(list) + "' is not a list of layers",
+                    "write it like 20,21,22");
+      }
+      layers.push_back(static_cast<std::uint32_t>(parse_count("--prune-layers", item, 0, kMaxLayer)));
+      at = comma + 1;
+    }
+  }
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
+}
+
+std::vector<const FileType*> parse_types(const JobFlags& flags, std::string_view command) {
+  if (flags.types.empty()) {
+    throw Error(ErrorKind::usage, std::string(command) + " needs --type",
+                "Q4_K_M is the usual choice, 'qtz types' lists them all");
+  }
+  std::vector<const FileType*> types;
+  for (const auto& name : flags.types) types.push_back(&find_file_type(name));
+  return types;
+}
+
+TypeOptions parse_type_options(const JobFlags& flags) {
+  if (flags.leave_output_tensor && !flags.output_tensor_type.empty()) {
+    throw Error(ErrorKind::usage, "--leave-output-tensor and --output-tensor-type exclude each other");
+  }
+  TypeOptions options;
+  options.pure = flags.pure;
+  for (const auto& rule : flags.tensor_types) options.tensor_rules.push_back(parse_type_rule(rule));
+  options.output_tensor_type = parse_tensor_type(flags.output_tensor_type);
+  options.token_embedding_type = parse_tensor_type(flags.token_embedding_type);
+  options.leave_output_tensor = flags.leave_output_tensor;
+  return options;
+}
+
+PlanOptions parse_plan_options(const JobFlags& flags) {
+  if (!flags.include_weights.empty() && !flags.exclude_weights.empty()) {
+    throw Error(ErrorKind::usage, "--include-weights and --exclude-weights exclude each other");
+  }
+  if (flags.imatrix.empty() && !(flags.include_weights.empty() && flags.exclude_weights.empty())) {
+    throw Error(ErrorKind::usage,
+                "--include-weights and --exclude-weights choose tensors for an importance matrix",
+                "give one with --imatrix");
+  }
+  PlanOptions options;
+  options.types = parse_type_options(flags);
+  options.include_weights = flags.include_weights;
+  options.exclude_weights = flags.exclude_weights;
+  for (const auto& text : flags.override_kv) options.override_kv.push_back(parse_kv_override(text));
+  options.prune_layers = parse_layers(flags.prune_layers);
+  options.allow_requantize = flags.allow_requantize;
+  options.keep_split = flags.keep_split;
+  options.on_nan = parse_on_nan(flags.on_nan);
+  return options;
+}
+
+ModelOptions parse_model_options(const JobFlags& flags) {
+  const auto given = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional(text);
+  };
+  ModelOptions options;
+  options.architecture = given(flags.architecture);
+  options.tokenizer_pre = given(flags.tokenizer_pre);
+  options.model_name = given(flags.model_name);
+  if (!flags.metadata.empty()) options.metadata_file = flags.metadata;
+  return options;
+}
+
+/// A model folder's other files (config, tokenizer, licence) are inputs too and must survive any -o. GGUF
+/// files in it may be older outputs.
+void protect_folder(const std::filesystem::path& input, std::vector<FileIdentity>& protect) {
+  namespace fs = std::filesystem;
+  std::error_code failure;
+  const fs::path absolute = fs::absolute(input, failure);
+  const fs::path folder = fs::is_directory(absolute, failure) ? absolute : absolute.parent_path();
+  if (!fs::exists(folder / "config.json", failure)) return;
+  for (fs::directory_iterator at(folder, failure), end; !failure && at != end; at.increment(failure)) {
+    std::error_code skipped;
+    if (at->path().extension() == ".gguf" || !at->is_regular_file(skipped)) continue;
+    struct stat status {};
+    if (::stat(at->path().c_str(), &status) == 0) protect.push_back({status.st_dev, status.st_ino});
+  }
+}
+
+void refuse_stdin(const std::string& input) {
+  if (input != "-") return;
+  throw Error(ErrorKind::usage, "the model cannot be read from standard input",
+              "name the file or folder: it is read by position, not from start to end");
+}
+
+}  // namespace
+
+void add_job_flags(CLI::App& app, JobFlags& flags) {
+  add_positional(app, "INPUT", flags.input,
+                 "a model folder, .safetensors file, model.safetensors.index.json or .gguf\n"
+                 "With a config.json beside the weights the output is a complete language model;\n"
+                 "without one the weights are written under their own names.");
+  const std::string kOutput = "Output";
+  add_values(app, "--type", flags.types, "T", kOutput,
+             "what to make: Q4_K_M, Q8_0, F16 ... ('qtz types' lists them)\n"
+             "May be repeated: several outputs from one read of the input.");
+  add_value(app, "-o,--output", flags.output, "PATH", kOutput,
+            "where to write (default: NAME-TYPE.gguf in the working directory)\n"
+            "A folder, or a name with {type} in it, when --type is repeated.");
+  add_switch(app, "--keep-split", flags.keep_split, kOutput, "one output file per input file");
+  add_switch(app, "--json", flags.json, kOutput, "machine-readable result on stdout");
+
+  const std::string kTypes = "Which tensor gets which type";
+  add_values(app, "--tensor-type", flags.tensor_types, "REGEX=T", kTypes,
+             "type for tensors whose output name matches; repeatable\n"
+             "The first match wins; the pattern is searched, not anchored; case matters.");
+  add_value(app, "--recipe", flags.recipe, "FILE", kTypes,
+            "lines 'regex = TYPE', as 'qtz plan' prints them\n"
+            "Order of precedence: --tensor-type, --recipe, output and embedding types, the mix.");
+  add_value(app, "--output-tensor-type", flags.output_tensor_type, "T", kTypes, "type of the output tensor");
+  add_value(app, "--token-embedding-type", flags.token_embedding_type, "T", kTypes,
+            "type of the token embeddings");
+  add_switch(app, "--leave-output-tensor", flags.leave_output_tensor, kTypes,
+             "do not quantize the output tensor");
+  add_switch(app, "--pure", flags.pure, kTypes, "the same type for every tensor, no mix");
+  add_switch(app, "--allow-requantize", flags.allow_requantize, kTypes,
+             "quantize tensors that are quantized already\n"
+             "Loses quality compared with quantizing the 16-bit model.");
+
+  const std::string kImportance = "Importance matrix";
+  add_value(app, "--imatrix", flags.imatrix, "FILE", kImportance,
+            "llama.cpp importance matrix (.gguf or .dat)");
+  add_values(app, "--include-weights", flags.include_weights, "TEXT", kImportance,
+             "use it only for tensors whose name contains TEXT; repeatable");
+  add_values(app, "--exclude-weights", flags.exclude_weights, "TEXT", kImportance,
+             "use it for all but those tensors; repeatable");
+
+  const std::string kModel = "Model and metadata";
+  add_value(app, "--model-name", flags.model_name, "NAME", kModel, "general.name of the output");
+  add_value(app, "--metadata", flags.metadata, "FILE", kModel, "JSON object with general.* values to set");
+  add_values(app, "--override-kv", flags.override_kv, "KEY=TYPE:VALUE", kModel,
+             "set a metadata key; repeatable\n"
+             "TYPE is int, float, bool or str as in llama.cpp (int is stored as u32), or exactly\n"
+             "u8 i8 u16 i16 u32 i32 u64 i64 f32 f64.");
+  add_values(app, "--prune-layers", flags.prune_layers, "L,L,...", kModel,
+             "leave these layers out and renumber the rest");
+  add_value(app, "--arch", flags.architecture, "NAME", kModel,
+            "architecture, when config.json does not say or there is none");
+  add_value(app, "--tokenizer-pre", flags.tokenizer_pre, "NAME", kModel,
+            "pre-tokenizer, when it is not recognized");
+  add_value(app, "--on-nan", flags.on_nan, "fail|zero|keep", kModel,
+            "what to do with NaN and infinite weights (default: fail)\n"
+            "zero replaces them; keep leaves them in tensors that are copied.");
+
+  const std::string kResources = "Resources";
+  add_value(app, "--threads", flags.threads, "N", kResources, "threads (default: all cores)");
+  add_value(app, "--backend", flags.backend, "NAME", kResources,
+            "scalar, sse2, avx2 ... ('qtz backends'); all give the same bytes\n"
+            "Default: $QTZ_BACKEND if set, else the fastest this processor has.");
+  add_value(app, "--max-memory", flags.max_memory, "SIZE", kResources,
+            "refuse to use more memory, like 2G or 500M");
+}
+
+Job make_job(const JobFlags& flags, std::string_view command) {
+  require_value(flags.input, "an INPUT", command);
+  refuse_stdin(flags.input);
+  const auto types = parse_types(flags, command);
+  PlanOptions plan_options = parse_plan_options(flags);
+  const ModelOptions model_options = parse_model_options(flags);
+  Job job;
+  job.threads = resolve_threads(parse_threads(flags.threads));
+  job.max_memory = parse_size("--max-memory", flags.max_memory);
+  std::vector<std::string_view> names;
+  for (const FileType* type : types) names.push_back(type->name);
+  job.outputs = output_names(flags.input, flags.output, names);
+
+  if (!flags.recipe.empty()) {
+    plan_options.types.recipe = read_recipe(flags.recipe);
+    job.protect.push_back(InputFile(flags.recipe).identity());
+  }
+  if (!flags.metadata.empty()) job.protect.push_back(InputFile(flags.metadata).identity());
+  if (!flags.imatrix.empty()) {
+    plan_options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
+    job.protect.push_back(plan_options.importance->file().identity());
+  }
+  protect_folder(flags.input, job.protect);
+  job.model = open_model(flags.input, model_options);
+  for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
+  return job;
+}
+
+}  // namespace qtz::cli

@@ -1,0 +1,62 @@
+// What quantize and plan share: the flags that say what is to be made of which model, and the plans they
+// give.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "qtz/model/gguf_model.h"
+#include "qtz/pipeline/plan.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace qtz::cli {
+
+/// The words of the command line, not yet looked at.
+struct JobFlags {
+  std::string input;
+  std::vector<std::string> types;
+  std::string output;
+  std::string threads;
+  std::string backend;
+  std::string max_memory;
+  std::string imatrix;
+  std::vector<std::string> include_weights;
+  std::vector<std::string> exclude_weights;
+  std::vector<std::string> tensor_types;
+  std::string recipe;
+  std::string output_tensor_type;
+  std::string token_embedding_type;
+  bool leave_output_tensor = false;
+  bool pure = false;
+  std::vector<std::string> override_kv;
+  std::vector<std::string> prune_layers;
+  bool keep_split = false;
+  bool allow_requantize = false;
+  std::string model_name;
+  std::string metadata;
+  std::string architecture;
+  std::string tokenizer_pre;
+  std::string on_nan;
+  bool json = false;
+};
+
+/// A model opened and planned for every type asked for; plans[i] goes to outputs[i].
+struct Job {
+  GgufModel model;
+  std::vector<QuantPlan> plans;
+  std::vector<std::filesystem::path> outputs;
+  std::vector<FileIdentity> protect;  ///< files of the command line that must never be written over
+  unsigned threads = 1;
+  std::uint64_t max_memory = 0;
+};
+
+void add_job_flags(CLI::App& app, JobFlags& flags);
+
+/// Usage errors first, before anything is opened; then the model, then the plans.
+Job make_job(const JobFlags& flags, std::string_view command);
+
+}  // namespace qtz::cli

@@ -1,0 +1,185 @@
+#include "cli/plan_report.h"
+
+#include <algorithm>
+#include <array>
+
+#include "cli/table.h"
+#include "qtz/core/text.h"
+#include "qtz/pipeline/run.h"
+
+namespace qtz::cli {
+namespace {
+
+std::string path_text(const std::filesystem::path& path) {
+  return printable(path.string());
+}
+
+std::string size_text(const QuantPlan& plan) {
+  return format_bytes(plan.total_bytes) + ", " + format_fixed(plan.bits_per_weight(), 2) + " bits per weight";
+}
+
+std::uint64_t stored_bytes(const TensorSource& source) {
+  std::uint64_t bytes = 0;
+  for (const auto& tensor : source.tensors()) bytes += tensor.bytes;
+  return bytes;
+}
+
+std::string model_text(const Job& job) {
+  const QuantPlan& plan = job.plans.front();
+  std::string text = job.model.architecture.empty() ? "generic" : printable(job.model.architecture);
+  text += ", " + format_count(plan.parameters) + " weights in " + std::to_string(plan.entries.size()) +
+          " tensors";
+  return text + ", " + format_bytes(stored_bytes(*job.model.source)) + " to read";
+}
+
+/// to_recipe's lines without their reasons, one per entry; those of tensors that no recipe can change are
+/// comments.
+std::vector<std::string> recipe_rules(const QuantPlan& plan) {
+  const std::string text = to_recipe(plan);
+  std::vector<std::string> rules;
+  std::size_t at = 0;
+  for (const auto& entry : plan.entries) {
+    const auto end = text.find('\n', at);
+    const std::size_t reason = std::string_view("  # ").size() + entry.why.size();
+    QTZ_CHECK(end != std::string::npos && end - at >= reason);
+    rules.push_back(text.substr(at, end - at - reason));
+    at = end + 1;
+  }
+  return rules;
+}
+
+JsonValue shape_json(const Shape& shape) {
+  JsonArray dims;
+  for (const auto dim : shape.dims()) dims.emplace_back(dim);
+  return dims;
+}
+
+JsonValue strings_json(const std::vector<std::string>& strings) {
+  JsonArray array;
+  for (const auto& text : strings) array.emplace_back(text);
+  return array;
+}
+
+JsonValue entry_json(const PlanEntry& entry) {
+  return JsonObject{
+      {"name", entry.name},
+      {"shape", shape_json(entry.expr->shape())},
+      {"source_type", name_of(entry.expr->dtype())},
+      {"type", name_of(entry.type)},
+      {"bytes", entry.bytes},
+      {"file", static_cast<std::uint64_t>(entry.file)},
+      {"offset", entry.offset},
+      {"importance", !entry.importance.empty()},
+      {"why", entry.why},
+  };
+}
+
+}  // namespace
+
+std::string type_counts(const QuantPlan& plan) {
+  std::array<std::uint64_t, kDTypeCount> counts{};
+  for (const auto& entry : plan.entries) ++counts[static_cast<std::size_t>(entry.type)];
+  std::string text;
+  for (const auto& type : all_dtypes()) {
+    const auto count = counts[static_cast<std::size_t>(type.type)];
+    if (count == 0) continue;
+    if (!text.empty()) text += ", ";
+    text += std::string(type.name) + " " + std::to_string(count);
+  }
+  return text;
+}
+
+void print_preflight(const Job& job, Console& console) {
+  console.info("model   " + model_text(job));
+  for (const auto& note : job.model.notes) console.info("        " + note);
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    const QuantPlan& plan = job.plans[i];
+    console.info("output  " + path_text(job.outputs[i]) + ": " + std::string(plan.file_type->name) + ", " +
+                 size_text(plan));
+    console.info("        " + type_counts(plan));
+  }
+  console.info("memory  " + format_bytes(working_memory(job.plans, job.threads)) + " with " +
+               std::to_string(job.threads) + (job.threads == 1 ? " thread" : " threads"));
+  for (const auto& skipped : job.model.skipped) console.warn("left out: " + skipped);
+  for (const auto& warning : job.model.warnings) console.warn(warning);
+  std::vector<std::string> said;
+  for (const auto& plan : job.plans) {
+    for (const auto& warning : plan.warnings) {
+      if (std::find(said.begin(), said.end(), warning) != said.end()) continue;
+      console.warn(warning);
+      said.push_back(warning);
+    }
+  }
+}
+
+std::string plan_text(const Job& job, std::size_t index) {
+  const QuantPlan& plan = job.plans[index];
+  const std::vector<std::string> rules = recipe_rules(plan);
+  std::size_t width = 0;
+  for (const auto& rule : rules) width = std::max(width, rule.size());
+
+  TextTable comments({{"# shape"}, {"from"}, {"bytes", TextTable::Align::right}, {"why"}});
+  for (const auto& entry : plan.entries) {
+    comments.add({"# " + entry.expr->shape().to_string(), std::string(name_of(entry.expr->dtype())),
+                  group_digits(entry.bytes), printable(entry.why)});
+  }
+  const std::string table = comments.to_string();
+
+  std::string text = "# " + std::string(plan.file_type->name) + ": " + model_text(job) + "\n# " +
+                     size_text(plan) + ": " + type_counts(plan) + "\n";
+  std::size_t at = 0;
+  for (std::size_t row = 0; row <= rules.size(); ++row) {  // row 0 is the table's title
+    const auto end = table.find('\n', at);
+    const std::string rule = row == 0 ? "# rule" : rules[row - 1];
+    text +=
+        rule + std::string(width - std::min(width, rule.size()) + 2, ' ') + table.substr(at, end - at) + "\n";
+    at = end + 1;
+  }
+  return text;
+}
+
+JsonValue plan_json(const Job& job, const std::string& input) {
+  JsonArray plans;
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    const QuantPlan& plan = job.plans[i];
+    JsonArray tensors;
+    for (const auto& entry : plan.entries) tensors.push_back(entry_json(entry));
+    JsonArray files;
+    const auto paths = output_paths(plan, job.outputs[i]);
+    for (std::size_t f = 0; f < paths.size(); ++f) {
+      files.push_back(JsonObject{{"path", paths[f].string()}, {"bytes", plan.files[f].bytes}});
+    }
+    plans.push_back(JsonObject{
+        {"type", plan.file_type->name},
+        {"parameters", plan.parameters},
+        {"total_bytes", plan.total_bytes},
+        {"bits_per_weight", plan.bits_per_weight()},
+        {"files", std::move(files)},
+        {"warnings", strings_json(plan.warnings)},
+        {"tensors", std::move(tensors)},
+    });
+  }
+  return JsonObject{
+      {"schema", 1},
+      {"input", input},
+      {"architecture", job.model.architecture},
+      {"generic", job.model.generic},
+      {"input_bytes", stored_bytes(*job.model.source)},
+      {"threads", static_cast<std::uint64_t>(job.threads)},
+      {"memory_bytes", working_memory(job.plans, job.threads)},
+      {"notes", strings_json(job.model.notes)},
+      {"skipped", strings_json(job.model.skipped)},
+      {"warnings", strings_json(job.model.warnings)},
+      {"plans", std::move(plans)},
+  };
+}
+
+void print_plan(const Job& job, const JobFlags& flags, Console& console) {
+  if (flags.json) {
+    console.data(to_json(plan_json(job, flags.input)) + "\n");
+    return;
+  }
+  for (std::size_t i = 0; i < job.plans.size(); ++i) console.data(plan_text(job, i));
+}
+
+}  // namespace qtz::cli

@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""How qtz behaves as a process: signals, closed and broken streams, terminals, locales, what is left on the disk.
+
+Run by ctest with the binary in $QTZ_BINARY.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import fixtures
+
+QTZ = os.environ["QTZ_BINARY"]
+PATIENCE = 120  # seconds until a hang is called one
+
+
+def clean_environment(**more):
+    kept = {k: v for k, v in os.environ.items() if k not in ("QTZ_BACKEND", "NO_COLOR", "TERM")}
+    return {**kept, **more}
+
+
+def run(*arguments, **options):
+    options.setdefault("env", clean_environment())
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.PIPE)
+    return subprocess.run([QTZ, *map(str, arguments)], timeout=PATIENCE, check=False, **options)
+
+
+def sha256(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+class ProcessTestCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls._inputs = tempfile.TemporaryDirectory(prefix="qtz cli ")
+        cls.files = fixtures.make_all(cls._inputs.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls._inputs.cleanup()
+
+    def setUp(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="qtz out ")
+        self.addCleanup(self._folder.cleanup)
+        self.folder = pathlib.Path(self._folder.name)
+
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def start_long(self, **options):
+        """Starts a quantization that takes long, and returns once it has begun to write."""
+        command = [QTZ, "quantize", self.files["long"], "--type", "Q2_K", "--backend", "scalar", "--threads", "1"]
+        command += ["-o", self.folder / "long.gguf"]
+        options.setdefault("stderr", subprocess.PIPE)
+        process = subprocess.Popen(
+            list(map(str, command)), env=options.pop("env", clean_environment()), stdout=subprocess.PIPE, **options
+        )
+        self.addCleanup(process.kill)
+        end = time.monotonic() + PATIENCE
+        while not self.names() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertIsNone(process.poll(), "the long run ended before it could be interrupted")
+        self.assertNotIn("long.gguf", self.names())
+        return process
+
+
+class Signals(ProcessTestCase):
+    def check(self, number, times):
+        process = self.start_long()
+        for _ in range(times):
+            process.send_signal(number)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 128 + number)
+        self.assertEqual(self.names(), [], "something was left behind")
+        if times == 1:
+            self.assertIn(b"interrupted", err)
+
+    def test_interrupt_leaves_nothing(self):
+        self.check(signal.SIGINT, 1)
+
+    def test_terminate_leaves_nothing(self):
+        self.check(signal.SIGTERM, 1)
+
+    def test_two_interrupts_leave_nothing(self):
+        self.check(signal.SIGINT, 2)
+
+    def test_interrupt_keeps_the_old_file_of_a_forced_run(self):
+        old = self.folder / "long.gguf"
+        command = [QTZ, "quantize", str(self.files["long"]), "--type", "Q2_K", "--backend", "scalar", "--threads", "1"]
+        old.write_bytes(b"precious")
+        process = subprocess.Popen([*command, "-o", str(old), "--force"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        end = time.monotonic() + PATIENCE
+        while len(self.names()) < 2 and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(self.names(), ["long.gguf"])
+        self.assertEqual(old.read_bytes(), b"precious")
+
+
+class Streams(ProcessTestCase):
+    def quantize_with_closed(self, *descriptors):
+        out = self.folder / "closed.gguf"
+        result = run(
+            "quantize", self.files["demo"], "--type", "Q8_0", "-o", out, preexec_fn=lambda: [os.close(fd) for fd in descriptors]
+        )
+        return result.returncode, out
+
+    def test_closed_streams_do_not_become_data_files(self):
+        _, reference = self.quantize_with_closed()
+        expected = sha256(reference)
+        for descriptors in ((0,), (2,), (0, 2), (0, 1, 2)):
+            with self.subTest(descriptors):
+                reference.unlink()
+                code, out = self.quantize_with_closed(*descriptors)
+                self.assertEqual(code, 0)
+                self.assertEqual(sha256(out), expected)
+
+    def test_closed_stdout_fails_where_data_would_go_there(self):
+        result = run("types", stdout=None, preexec_fn=lambda: os.close(1))
+        self.assertEqual(result.returncode, 5)
+        self.assertIn(b"standard output", result.stderr)
+
+    def test_full_stdout_is_an_output_error(self):
+        with open("/dev/full", "wb") as full:
+            result = run("types", stdout=full)
+        self.assertEqual(result.returncode, 5)
+
+    def test_reader_that_goes_away_is_no_error(self):
+        for arguments in (["types"], ["inspect", self.files["demo"] / "model.safetensors"],
+                          ["plan", self.files["demo"], "--type", "Q4_K_M", "-q"]):
+            with self.subTest(arguments[0]):
+                reading, writing = os.pipe()
+                os.close(reading)
+                result = run(*arguments, stdout=writing)
+                os.close(writing)
+                self.assertEqual(result.returncode, 0)
+                self.assertEqual(result.stderr, b"")
+
+    def test_json_is_json(self):
+        out = self.folder / "j.gguf"
+        demo = self.files["demo"]
+        self.assertEqual(json.loads(run("quantize", demo, "--type", "Q4_K_M", "-o", out, "--json").stdout)["schema"], 1)
+        for arguments in (["plan", demo, "--type", "Q4_K_M", "--type", "Q8_0"], ["inspect", out], ["inspect", out, "--full"],
+                          ["inspect", self.files["evil"]], ["verify", out, "--source", demo], ["types"], ["archs"], ["backends"]):
+            with self.subTest(arguments):
+                json.loads(run(*arguments, "--json").stdout)
+
+
+class Terminals(ProcessTestCase):
+    def stderr_of(self, arguments, until, **environment):
+        """What is written to a terminal on stderr, up to the first `until`; the process is then interrupted."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [QTZ, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=theirs, env=clean_environment(**environment)
+        )
+        self.addCleanup(process.kill)
+        os.close(theirs)
+        seen = b""
+        end = time.monotonic() + PATIENCE
+        while until not in seen and time.monotonic() < end:
+            try:
+                chunk = os.read(ours, 4096)
+            except OSError:  # how a terminal says that nobody is at the other end any more
+                break
+            seen += chunk
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=PATIENCE)
+        os.close(ours)
+        return seen
+
+    def long_run(self):
+        return ["quantize", self.files["long"], "--type", "Q2_K", "--backend", "scalar", "--threads", "1", "-o", self.folder / "l.gguf"]
+
+    def test_bar_on_a_terminal(self):
+        seen = self.stderr_of(self.long_run(), b"ETA", TERM="xterm")
+        self.assertIn(b"\r", seen)
+        self.assertIn(b"tensors", seen)
+
+    def test_no_bar_on_a_dumb_terminal_or_when_not_wanted(self):
+        demo = ["quantize", self.files["demo"], "--type", "Q8_0", "--force", "-o", self.folder / "d.gguf"]
+        for arguments, environment in ((demo, {"TERM": "dumb"}), ([*demo, "--progress", "never"], {"TERM": "xterm"}),
+                                       ([*demo, "-q"], {"TERM": "xterm"})):
+            with self.subTest(arguments):
+                self.assertNotIn(b"\r", self.stderr_of(arguments, b"time ", **environment).replace(b"\r\n", b"\n"))
+
+    def test_bar_in_a_pipe_when_wanted(self):
+        process = self.start_long_with_progress("always")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertIn(b"\r", err)
+
+    def start_long_with_progress(self, mode):
+        process = subprocess.Popen(
+            [QTZ, *map(str, self.long_run()), "--progress", mode], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean_environment()
+        )
+        self.addCleanup(process.kill)
+        time.sleep(2)
+        return process
+
+    def test_colour_only_where_it_is_welcome(self):
+        mistake = ["inspect", "/nothing"]
+        self.assertIn(b"\x1b[", self.stderr_of(mistake, b"exit 3", TERM="xterm"))
+        self.assertNotIn(b"\x1b[", self.stderr_of(mistake, b"exit 3", TERM="xterm", NO_COLOR="1"))
+        self.assertNotIn(b"\x1b[", self.stderr_of(mistake, b"exit 3", TERM="dumb"))
+        self.assertNotIn(b"\x1b[", run(*mistake, env=clean_environment(TERM="xterm")).stderr)
+
+
+class Disk(ProcessTestCase):
+    def test_default_name_is_made_of_folder_and_type_in_the_working_directory(self):
+        for given in (self.files["model"], f"{self.files['model']}/", self.files["model"] / "model.safetensors"):
+            with self.subTest(str(given)):
+                self.assertEqual(run("quantize", given, "--type", "q4_k_m", cwd=self.folder).returncode, 0)
+                self.assertEqual(self.names(), ["model-Q4_K_M.gguf"])
+                (self.folder / "model-Q4_K_M.gguf").unlink()
+
+    def test_default_name_of_a_hub_snapshot_is_the_models(self):
+        snapshot = self.folder / "models--org--Tiny-1B" / "snapshots" / "0123abcd"
+        shutil.copytree(self.files["demo"], snapshot)
+        work = self.folder / "work"
+        work.mkdir()
+        self.assertEqual(run("quantize", snapshot, "--type", "Q8_0", cwd=work).returncode, 0)
+        self.assertEqual([path.name for path in work.iterdir()], ["Tiny-1B-Q8_0.gguf"])
+
+    def test_default_name_of_a_bare_file_is_the_files(self):
+        self.assertEqual(run("quantize", self.files["plain"], "--type", "Q8_0", cwd=self.folder).returncode, 0)
+        self.assertEqual(self.names(), ["plain-Q8_0.gguf"])
+
+    def test_link_to_the_input_is_the_input(self):
+        before = sha256(self.files["model"] / "model.safetensors")
+        for make_link in (os.symlink, os.link):
+            with self.subTest(make_link.__name__):
+                link = self.folder / f"{make_link.__name__}.gguf"
+                make_link(self.files["model"] / "model.safetensors", link)
+                result = run("quantize", self.files["model"], "--type", "Q8_0", "-o", link, "--force")
+                self.assertEqual(result.returncode, 5, result.stderr)
+                self.assertEqual(sha256(self.files["model"] / "model.safetensors"), before)
+
+    def test_printed_plan_is_a_recipe_that_gives_the_same_file(self):
+        demo = self.files["demo"]
+        plan = run("plan", demo, "--type", "Q4_K_M", "-q").stdout
+        (self.folder / "plan.recipe").write_bytes(plan)
+        run("quantize", demo, "--type", "Q4_K_M", "-o", self.folder / "a.gguf")
+        result = run("quantize", demo, "--type", "Q4_K_M", "-o", self.folder / "b.gguf", "--recipe", self.folder / "plan.recipe")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sha256(self.folder / "a.gguf"), sha256(self.folder / "b.gguf"))
+
+    def test_same_bytes_at_any_thread_count_and_locale(self):
+        digests = set()
+        for index, (threads, locale) in enumerate(((1, "C"), (2, "de_DE.UTF-8"), (7, "tr_TR.UTF-8"), (64, "C.UTF-8"))):
+            out = self.folder / f"{index}.gguf"
+            result = run("quantize", self.files["demo"], "--type", "Q4_K_M", "-o", out, "--threads", threads, env=clean_environment(LC_ALL=locale))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            digests.add(sha256(out))
+        self.assertEqual(len(digests), 1)
+
+    def test_several_types_in_one_run_give_the_files_of_single_runs(self):
+        demo = self.files["demo"]
+        self.assertEqual(run("quantize", demo, "--type", "Q4_K_M", "--type", "Q8_0", "-o", self.folder / "both").returncode, 0)
+        for name in ("Q4_K_M", "Q8_0"):
+            single = self.folder / f"{name}.gguf"
+            run("quantize", demo, "--type", name, "-o", single)
+            self.assertEqual(sha256(single), sha256(self.folder / "both" / f"demo-{name}.gguf"))
+
+    def test_verify_finds_a_flipped_bit(self):
+        out = self.folder / "a.gguf"
+        run("quantize", self.files["demo"], "--type", "Q8_0", "-o", out)
+        tensor = json.loads(run("inspect", out, "--json").stdout)["tensors"][0]
+        data = bytearray(out.read_bytes())
+        data[tensor["offset"] + 1] ^= 0x40  # the exponent of a scale
+        out.write_bytes(data)
+        result = run("verify", out, "--source", self.files["demo"])
+        self.assertEqual(result.returncode, 7, result.stderr)
+        self.assertIn(tensor["name"].encode(), result.stderr)
+
+    def test_nothing_of_this_machine_is_in_the_artifact(self):
+        out = self.folder / "a.gguf"
+        run("quantize", self.files["model"], "--type", "Q8_0", "-o", out)
+        data = out.read_bytes()
+        for place in (str(self.files["tmp"]), str(self.folder), os.getcwd(), str(pathlib.Path.home() / "")):
+            self.assertFalse(len(place) > 4 and place.encode() in data, f"{place} is in the artifact")
+
+    def test_short_help_fits_a_screen(self):
+        self.assertLess(len(run("--help").stdout.splitlines()), 25)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Real llama.cpp (through cyllama) in a process of its own.
+
+  llama_worker.py quantize IN.gguf OUT.gguf FILE_TYPE_NUMBER
+  llama_worker.py logits MODEL.gguf IDS.json OUT.npy [--exact]
+  llama_worker.py tokens MODEL.gguf TEXT_FILE
+"""
+
+import json
+import sys
+
+import numpy
+from cyllama.llama import llama_cpp
+
+F32 = 0  # ggml's number of the type
+
+
+class Model(llama_cpp.LlamaModel):
+    @property
+    def n_vocab(self):  # cyllama 0.2.18's contexts look for it on the model
+        return self.get_vocab().n_vocab
+
+
+def quantize(source, target, file_type):
+    params = llama_cpp.LlamaModelQuantizeParams()
+    params.ftype = int(file_type)
+    params.nthread = 2
+    llama_cpp.model_quantize(source, target, params)
+
+
+def open_model(path):
+    return Model(path, llama_cpp.LlamaModelParams(), verbose=False)
+
+
+def logits(path, ids_file, target, exact):
+    with open(ids_file, encoding="utf-8") as file:
+        ids = json.load(file)
+    params = llama_cpp.LlamaContextParams()
+    params.n_ctx = params.n_batch = params.n_ubatch = max(64, len(ids))
+    if exact:
+        params.type_k = params.type_v = F32
+        params.flash_attn_type = 0
+    model = open_model(path)
+    context = llama_cpp.LlamaContext(model, params, False)
+    batch = llama_cpp.LlamaBatch(n_tokens=len(ids), embd=0, n_seq_max=1)
+    for position, token in enumerate(ids):
+        batch.add(token, position, [0], True)
+    context.decode(batch)
+    rows = [numpy.asarray(context.get_logits_ith(i), dtype=numpy.float32) for i in range(len(ids))]
+    numpy.save(target, numpy.stack(rows))
+
+
+def tokens(path, text_file):
+    with open(text_file, encoding="utf-8") as file:
+        text = file.read()
+    model = open_model(path)  # the vocabulary lives in it
+    print(json.dumps([int(token) for token in model.get_vocab().tokenize(text, True, False)]))
+
+
+def main():
+    command, *arguments = sys.argv[1:]
+    if command == "quantize":
+        quantize(*arguments)
+    elif command == "logits":
+        logits(*arguments[:3], exact="--exact" in arguments)
+    elif command == "tokens":
+        tokens(*arguments)
+    else:
+        sys.exit(f"unknown command {command}")
+
+
+if __name__ == "__main__":
+    main()
