@@ -1,7 +1,7 @@
 // Expressions that compute: rows are read in the stored type, widened to F32 and mapped value by value.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <span>
 
 #include "model/tensor_ops.h"
 #include "qtz/core/bytes.h"
@@ -28,7 +28,7 @@ class Mapped final : public TensorExpr {
       for (float& value : values) value = map_(value, parameter_);
     }
     QTZ_CHECK(out.size() == values.size() * sizeof(float));
-    std::memcpy(out.data(), values.data(), out.size());
+    std::ranges::copy(std::as_bytes(std::span(values)), out.begin());
   }
   std::uint64_t staging_bytes(std::uint64_t count) const override {
     const std::uint64_t cols = shape().cols();
@@ -65,7 +65,7 @@ void widen_to_f32(DType type, std::span<const std::byte> bytes, std::span<float>
   const std::byte* at = bytes.data();
   switch (type) {
     case DType::f32:
-      std::memcpy(out.data(), at, bytes.size());
+      std::ranges::copy(bytes, std::as_writable_bytes(out).begin());
       return;
     case DType::f16:
       for (std::size_t i = 0; i < out.size(); ++i) out[i] = f16_to_f32(load_le<std::uint16_t>(at + 2 * i));

@@ -57,7 +57,7 @@ class Constant final : public TensorExpr {
   void read_rows(std::uint64_t first, std::uint64_t count, std::span<std::byte> out) const override {
     const std::uint64_t cols = shape().cols();
     QTZ_CHECK(out.size() == count * cols * sizeof(float));
-    std::memcpy(out.data(), values_.data() + first * cols, out.size());
+    std::ranges::copy(std::as_bytes(std::span(values_).subspan(first * cols, count * cols)), out.begin());
   }
   std::uint64_t staging_bytes(std::uint64_t) const override { return 0; }
   void collect_inputs(std::vector<const TensorInfo*>&) const override {}
