@@ -2,11 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <memory>
 #include <optional>
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/job.h"
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "qtz/core/json.h"
@@ -19,12 +21,7 @@ namespace {
 
 struct VerifyFlags {
   std::string artifact;
-  std::string source;
-  std::string architecture;
-  std::string tokenizer_pre;
-  std::string threads;
-  std::string backend;
-  bool json = false;
+  JobFlags made_with;  ///< its input is the source
 };
 
 JsonValue number_or_null(double value) {
@@ -32,7 +29,10 @@ JsonValue number_or_null(double value) {
 }
 
 JsonValue tensor_json(const TensorReport& tensor) {
-  JsonObject row{{"name", tensor.name}, {"type", name_of(tensor.type)}, {"elements", tensor.elements}};
+  JsonObject row{{"name", tensor.name},
+                 {"type", name_of(tensor.type)},
+                 {"elements", tensor.elements},
+                 {"compared", tensor.compared}};
   if (tensor.compared) {
     row.emplace_back("rmse", number_or_null(tensor.rmse));
     row.emplace_back("max_abs", number_or_null(tensor.max_abs));
@@ -49,13 +49,17 @@ JsonValue tensor_json(const TensorReport& tensor) {
 JsonValue report_json(const VerifyFlags& flags, const VerifyReport& report) {
   JsonArray problems;
   for (const auto& problem : report.problems) problems.emplace_back(problem);
+  JsonArray warnings;
+  for (const auto& warning : report.warnings) warnings.emplace_back(warning);
   JsonArray tensors;
   for (const auto& tensor : report.tensors) tensors.push_back(tensor_json(tensor));
+  const std::string& source = flags.made_with.input;
   return JsonObject{{"schema", 1},
                     {"artifact", flags.artifact},
-                    {"source", flags.source.empty() ? JsonValue() : JsonValue(flags.source)},
+                    {"source", source.empty() ? JsonValue() : JsonValue(source)},
                     {"ok", report.ok()},
                     {"problems", std::move(problems)},
+                    {"warnings", std::move(warnings)},
                     {"tensors", std::move(tensors)}};
 }
 
@@ -92,7 +96,8 @@ std::string report_text(const VerifyReport& report) {
 const TensorReport* worst_tensor(const VerifyReport& report) {
   const TensorReport* worst = nullptr;
   for (const auto& tensor : report.tensors) {
-    if (tensor.compared && (worst == nullptr || tensor.sqnr_db < worst->sqnr_db)) worst = &tensor;
+    if (tensor.compared && tensor.elements > 0 && (worst == nullptr || tensor.sqnr_db < worst->sqnr_db))
+      worst = &tensor;
   }
   return worst;
 }
@@ -110,36 +115,63 @@ void throw_if_bad(const VerifyFlags& flags, const VerifyReport& report) {
   throw Error(ErrorKind::verification, what, "do not publish this file; make it again from the source");
 }
 
-ExitCode run(const VerifyFlags& flags, Console& console) {
-  require_value(flags.artifact, "a FILE", "verify");
-  const VerifyOptions options{.threads = parse_threads(flags.threads)};
-  const Backend& backend = select_backend(flags.backend);
-  std::optional<GgufModel> source;
-  if (!flags.source.empty()) {
-    ModelOptions model_options;
-    if (!flags.architecture.empty()) model_options.architecture = flags.architecture;
-    if (!flags.tokenizer_pre.empty()) model_options.tokenizer_pre = flags.tokenizer_pre;
-    source = open_model(flags.source, model_options);
-  }
-  const VerifyReport report = verify(flags.artifact, source ? &*source : nullptr, backend, options,
-                                     console.progress(), cancel_token());
-  console.progress().end();
-  if (flags.json) {
-    console.data(to_json(report_json(flags, report)) + "\n");
-  } else if (!report.tensors.empty()) {
-    console.data(report_text(report));
-  }
-  console.flush_data();
-  throw_if_bad(flags, report);
+/// The source as it must be found in the artifact.
+QuantPlan open_source(const JobFlags& flags) {
+  PlanOptions options = parse_plan_options(flags);
+  const ModelOptions model_options = parse_model_options(flags);
+  if (!flags.imatrix.empty()) options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
+  return plan_to_verify(open_model(flags.input, model_options), options);
+}
+
+void require_source(const JobFlags& flags) {
+  if (!flags.input.empty()) return;
+  const bool makes_sense =
+      flags.imatrix.empty() && flags.include_weights.empty() && flags.exclude_weights.empty() &&
+      flags.model_name.empty() && flags.metadata.empty() && flags.override_kv.empty() &&
+      flags.prune_layers.empty() && flags.architecture.empty() && flags.tokenizer_pre.empty();
+  if (makes_sense) return;
+  throw Error(ErrorKind::usage, "flags that say how the file was made need --source",
+              "name the model that it was made from with --source");
+}
+
+void print_verdict(const VerifyFlags& flags, const VerifyReport& report, Console& console) {
   std::string verdict =
       printable(flags.artifact) + ": ok, " + std::to_string(report.tensors.size()) + " tensors";
   if (const TensorReport* worst = worst_tensor(report); worst != nullptr && std::isfinite(worst->sqnr_db)) {
     verdict += ", all within the band of their type; lowest signal-to-noise ratio " +
                format_fixed(worst->sqnr_db, 2) + " dB in " + printable(worst->name);
-  } else if (!source) {
+  } else if (flags.made_with.input.empty()) {
     verdict += " well-formed; give --source to measure what was lost";
   }
   console.info(verdict);
+}
+
+ExitCode run(const VerifyFlags& flags, Console& console) {
+  require_value(flags.artifact, "a FILE", "verify");
+  require_source(flags.made_with);
+  const VerifyOptions options{.threads = parse_threads(flags.made_with.threads)};
+  const Backend& backend = select_backend(flags.made_with.backend);
+  std::optional<QuantPlan> source;
+  if (!flags.made_with.input.empty()) source = open_source(flags.made_with);
+  const VerifyReport report = verify(flags.artifact, source ? &*source : nullptr, backend, options,
+                                     console.progress(), cancel_token());
+  console.progress().end();
+  for (const auto& warning : report.warnings) console.warn(warning);
+  // A reader that left early, or a full disk behind stdout, must not hide the verdict.
+  std::exception_ptr unwritten;
+  try {
+    if (flags.made_with.json) {
+      console.data(to_json(report_json(flags, report)) + "\n");
+    } else if (!report.tensors.empty()) {
+      console.data(report_text(report));
+    }
+    console.flush_data();
+  } catch (...) {
+    unwritten = std::current_exception();
+  }
+  throw_if_bad(flags, report);
+  if (unwritten) std::rethrow_exception(unwritten);
+  print_verdict(flags, report, console);
   return ExitCode::ok;
 }
 
@@ -154,18 +186,19 @@ Command setup_verify(CLI::App& root) {
       "foretell, about 1. Exit 7 when something is off.");
   const auto flags = std::make_shared<VerifyFlags>();
   add_positional(*app, "FILE", flags->artifact, "the GGUF file to check (of a split file, the first)");
-  add_value(*app, "--source", flags->source, "INPUT", "Comparison", "the model it was made from");
-  add_value(*app, "--arch", flags->architecture, "NAME", "Comparison",
-            "architecture of the source, as for quantize");
-  add_value(*app, "--tokenizer-pre", flags->tokenizer_pre, "NAME", "Comparison",
-            "pre-tokenizer of the source, as for quantize");
-  add_switch(*app, "--json", flags->json, "Output", "machine-readable report on stdout");
-  add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
-  add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
+  JobFlags& made_with = flags->made_with;
+  add_value(*app, "--source", made_with.input, "INPUT", "Comparison",
+            "the model it was made from; then give the flags below as quantize got them");
+  add_making_flags(*app, made_with);
+  add_switch(*app, "--json", made_with.json, "Output", "machine-readable report on stdout");
+  add_value(*app, "--threads", made_with.threads, "N", "Resources", "threads (default: all cores)");
+  add_value(*app, "--backend", made_with.backend, "NAME", "Resources", "see 'qtz backends'");
   set_examples(*app,
                "qtz verify Llama-3.2-1B-Q4_K_M.gguf\n"
                "qtz verify Llama-3.2-1B-Q4_K_M.gguf --source ./Llama-3.2-1B\n"
-               "qtz verify model.gguf --source ./model --json | jq '.tensors | min_by(.sqnr_db)'");
+               "qtz verify model.gguf --source ./model --json | jq '[.tensors[] | select(.sqnr_db)] | "
+               "min_by(.sqnr_db)'\n"
+               "qtz verify small.gguf --source ./model --imatrix imatrix.gguf");
   return {app, [flags](Console& console) { return run(*flags, console); }};
 }
 

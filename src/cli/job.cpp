@@ -19,6 +19,8 @@
 namespace qtz::cli {
 namespace {
 
+constexpr const char* kModelGroup = "Model and metadata";
+
 std::optional<DType> parse_tensor_type(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(find_tensor_type(text));
 }
@@ -74,6 +76,8 @@ TypeOptions parse_type_options(const JobFlags& flags) {
   return options;
 }
 
+}  // namespace
+
 PlanOptions parse_plan_options(const JobFlags& flags) {
   if (!flags.include_weights.empty() && !flags.exclude_weights.empty()) {
     throw Error(ErrorKind::usage, "--include-weights and --exclude-weights exclude each other");
@@ -107,6 +111,8 @@ ModelOptions parse_model_options(const JobFlags& flags) {
   return options;
 }
 
+namespace {
+
 /// A model folder's other files (config, tokenizer, licence) are inputs too and must survive any -o. GGUF
 /// files in it may be older outputs.
 void protect_folder(const std::filesystem::path& input, std::vector<FileIdentity>& protect) {
@@ -130,6 +136,30 @@ void refuse_stdin(const std::string& input) {
 }
 
 }  // namespace
+
+void add_making_flags(CLI::App& app, JobFlags& flags) {
+  const std::string kImportance = "Importance matrix";
+  add_value(app, "--imatrix", flags.imatrix, "FILE", kImportance,
+            "llama.cpp importance matrix (.gguf or .dat)");
+  add_values(app, "--include-weights", flags.include_weights, "TEXT", kImportance,
+             "use it only for tensors whose name contains TEXT; repeatable");
+  add_values(app, "--exclude-weights", flags.exclude_weights, "TEXT", kImportance,
+             "use it for all but those tensors; repeatable");
+
+  add_value(app, "--model-name", flags.model_name, "NAME", kModelGroup, "general.name of the output");
+  add_value(app, "--metadata", flags.metadata, "FILE", kModelGroup,
+            "JSON object with general.* values to set");
+  add_values(app, "--override-kv", flags.override_kv, "KEY=TYPE:VALUE", kModelGroup,
+             "set a metadata key; repeatable\n"
+             "TYPE is int, float, bool or str as in llama.cpp (int is stored as u32), or exactly\n"
+             "u8 i8 u16 i16 u32 i32 u64 i64 f32 f64.");
+  add_values(app, "--prune-layers", flags.prune_layers, "L,L,...", kModelGroup,
+             "leave these layers out and renumber the rest");
+  add_value(app, "--arch", flags.architecture, "NAME", kModelGroup,
+            "architecture, when config.json does not say or there is none");
+  add_value(app, "--tokenizer-pre", flags.tokenizer_pre, "NAME", kModelGroup,
+            "pre-tokenizer, when it is not recognized");
+}
 
 void add_job_flags(CLI::App& app, JobFlags& flags) {
   add_positional(app, "INPUT", flags.input,
@@ -163,28 +193,8 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
              "quantize tensors that are quantized already\n"
              "Loses quality compared with quantizing the 16-bit model.");
 
-  const std::string kImportance = "Importance matrix";
-  add_value(app, "--imatrix", flags.imatrix, "FILE", kImportance,
-            "llama.cpp importance matrix (.gguf or .dat)");
-  add_values(app, "--include-weights", flags.include_weights, "TEXT", kImportance,
-             "use it only for tensors whose name contains TEXT; repeatable");
-  add_values(app, "--exclude-weights", flags.exclude_weights, "TEXT", kImportance,
-             "use it for all but those tensors; repeatable");
-
-  const std::string kModel = "Model and metadata";
-  add_value(app, "--model-name", flags.model_name, "NAME", kModel, "general.name of the output");
-  add_value(app, "--metadata", flags.metadata, "FILE", kModel, "JSON object with general.* values to set");
-  add_values(app, "--override-kv", flags.override_kv, "KEY=TYPE:VALUE", kModel,
-             "set a metadata key; repeatable\n"
-             "TYPE is int, float, bool or str as in llama.cpp (int is stored as u32), or exactly\n"
-             "u8 i8 u16 i16 u32 i32 u64 i64 f32 f64.");
-  add_values(app, "--prune-layers", flags.prune_layers, "L,L,...", kModel,
-             "leave these layers out and renumber the rest");
-  add_value(app, "--arch", flags.architecture, "NAME", kModel,
-            "architecture, when config.json does not say or there is none");
-  add_value(app, "--tokenizer-pre", flags.tokenizer_pre, "NAME", kModel,
-            "pre-tokenizer, when it is not recognized");
-  add_value(app, "--on-nan", flags.on_nan, "fail|zero|keep", kModel,
+  add_making_flags(app, flags);
+  add_value(app, "--on-nan", flags.on_nan, "fail|zero|keep", kModelGroup,
             "what to do with NaN and infinite weights (default: fail)\n"
             "zero replaces them; keep leaves them in tensors that are copied.");
 

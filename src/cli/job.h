@@ -56,6 +56,14 @@ struct Job {
 
 void add_job_flags(CLI::App& app, JobFlags& flags);
 
+/// Those of them that say, apart from types, what an artifact is made of: the importance matrix, the model's
+/// architecture and names, metadata, layers. verify takes them as they were given to quantize.
+void add_making_flags(CLI::App& app, JobFlags& flags);
+
+/// Throw usage; the files that flags name (importance, recipe) are not opened.
+PlanOptions parse_plan_options(const JobFlags& flags);
+ModelOptions parse_model_options(const JobFlags& flags);
+
 /// Usage errors first, before anything is opened; then the model, then the plans.
 Job make_job(const JobFlags& flags, std::string_view command);
 

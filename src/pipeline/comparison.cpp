@@ -9,6 +9,9 @@
 namespace qtz {
 namespace {
 
+/// Zeros in place of a piece have exactly its signal as noise; the sums' rounding is far below the rest.
+constexpr double kLost = 0.99;
+
 /// One piece of a row. Eight sums side by side, for the vectorizer; always the same eight.
 void add_piece(DType type, std::span<const float> source, std::span<const float> stored, std::uint64_t first,
                Comparison& out) noexcept {
@@ -30,7 +33,9 @@ void add_piece(DType type, std::span<const float> source, std::span<const float>
     max_abs[lane] = std::max(max_abs[lane], std::fabs(error));
   }
   double piece_noise = 0;
+  double piece_signal = 0;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    piece_signal += signal[lane];
     out.signal += signal[lane];
     out.stored_signal += stored_signal[lane];
     out.product += product[lane];
@@ -38,6 +43,11 @@ void add_piece(DType type, std::span<const float> source, std::span<const float>
     piece_noise += noise[lane];
   }
   out.noise += piece_noise;
+  ++out.pieces;
+  if (piece_noise > 0 && piece_noise >= kLost * piece_signal) {
+    ++out.lost_pieces;
+    if (!out.first_lost) out.first_lost = first;
+  }
   const double foretold = foretold_noise(type, source);
   out.foretold += foretold;
   if (piece_noise == 0) return;
@@ -68,6 +78,9 @@ void Comparison::add(const Comparison& next) noexcept {
     worst_piece = next.worst_piece;
     worst_at = next.worst_at;
   }
+  pieces += next.pieces;
+  lost_pieces += next.lost_pieces;
+  if (!first_lost) first_lost = next.first_lost;
 }
 
 Comparison compare_rows(DType type, std::span<const float> source, std::span<const float> stored,
@@ -79,7 +92,6 @@ Comparison compare_rows(DType type, std::span<const float> source, std::span<con
       const auto wanted = source.subspan(row + col, size);
       const auto found = stored.subspan(row + col, size);
       const std::uint64_t at = first + row + col;
-      if (!all_finite(wanted)) continue;
       if (!all_finite(found)) {
         for (std::uint64_t i = 0; i < size; ++i) {
           if (std::isfinite(found[i])) continue;

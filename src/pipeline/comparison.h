@@ -23,12 +23,14 @@ struct Comparison {
   double max_abs = 0;
   double worst_piece = 0;      ///< largest ratio of noise to foretold noise
   std::uint64_t worst_at = 0;  ///< element where that piece begins
+  std::uint64_t pieces = 0;
+  std::uint64_t lost_pieces = 0;  ///< whose noise is as large as their signal: zeros would do as well
+  std::optional<std::uint64_t> first_lost;  ///< element where the first of them begins
 
   void add(const Comparison& next) noexcept;
 };
 
-/// Compares rows of `cols` numbers; `first` is the element that they begin with. Where the source itself is
-/// not finite nothing is expected of the artifact.
+/// Compares rows of `cols` numbers; `first` is the element that they begin with. The source must be finite.
 Comparison compare_rows(DType type, std::span<const float> source, std::span<const float> stored,
                         std::uint64_t cols, std::uint64_t first) noexcept;
 

@@ -22,9 +22,10 @@ namespace {
 /// One tensor of the artifact, with its counterpart in the source if there is one.
 struct Check {
   const TensorInfo* info = nullptr;
-  const TensorExpr* expr = nullptr;  ///< null: not compared
-  bool weighted = false;             ///< importance may have shaped the error
-  bool must_be_exact = false;        ///< this version of qtz made it and can make it again
+  const TensorExpr* expr = nullptr;   ///< null: not compared
+  std::span<const float> importance;  ///< as PlanEntry's
+  bool weighted = false;              ///< importance may have shaped the error
+  bool must_be_exact = false;         ///< this version of qtz made it and can make it again
   TileGrid grid;
   std::uint64_t first_tile = 0;
 };
@@ -66,11 +67,40 @@ bool equal_bytes(const std::vector<std::byte>& a, const std::vector<std::byte>& 
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-std::span<const float> decoded(const Backend& backend, DType type, const std::vector<std::byte>& bytes,
-                               const Tile& tile, std::vector<float>& out) {
+void decode(const Backend& backend, DType type, const std::vector<std::byte>& bytes, const Tile& tile,
+            std::vector<float>& out) {
   out.resize(tile.elements());
   backend.decode(type, bytes.data(), out.data(), out.size());
-  return out;
+}
+
+enum class Nonfinite { none, zeroed, kept };
+
+/// --on-nan: what is not finite in the source was replaced by zero, or kept. Afterwards the source is finite,
+/// and what was kept counts as no error.
+Nonfinite treat_nonfinite(const Backend& backend, Scratch& scratch) {
+  std::vector<float>& source = scratch.source;
+  if (backend.find_nonfinite(source.data(), source.size()) == source.size()) return Nonfinite::none;
+  Nonfinite treated = Nonfinite::zeroed;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (std::isfinite(source[i])) continue;
+    source[i] = 0;
+    if (std::isfinite(scratch.stored[i])) continue;
+    scratch.stored[i] = 0;
+    treated = Nonfinite::kept;
+  }
+  return treated;
+}
+
+/// The importance values of the tile's rows, null without.
+const float* importance_of(const Check& check, const Tile& tile) noexcept {
+  if (check.importance.empty()) return nullptr;
+  const std::uint64_t cols = check.info->shape.cols();
+  return check.importance.data() + (check.importance.size() > cols ? tile.slice * cols : 0);
+}
+
+Comparison with_bytes(Comparison comparison, bool same_bytes) noexcept {
+  comparison.same_bytes = same_bytes;
+  return comparison;
 }
 
 Comparison look_at(const Check& check, const Tile& tile, const GgufSource& file, const Backend& backend,
@@ -84,7 +114,8 @@ Comparison look_at(const Check& check, const Tile& tile, const GgufSource& file,
   if (check.expr == nullptr) {
     Comparison alone;
     if (!can_decode) return alone;
-    const auto values = decoded(backend, type, scratch.stored_bytes, tile, scratch.stored);
+    decode(backend, type, scratch.stored_bytes, tile, scratch.stored);
+    const std::vector<float>& values = scratch.stored;
     const std::uint64_t bad = backend.find_nonfinite(values.data(), values.size());
     if (bad == values.size()) return alone;
     alone.first_bad = first + bad;
@@ -99,18 +130,21 @@ Comparison look_at(const Check& check, const Tile& tile, const GgufSource& file,
     result.same_bytes = equal_bytes(scratch.source_bytes, scratch.stored_bytes);
   }
   if (!can_decode || !backend.can_decode(source_type)) return result;
-  const auto source = decoded(backend, source_type, scratch.source_bytes, tile, scratch.source);
-  const auto stored = decoded(backend, type, scratch.stored_bytes, tile, scratch.stored);
-  const bool same_bytes = result.same_bytes;
-  result = compare_rows(type, source, stored, tile.cols, first);
-  result.same_bytes = same_bytes;
-  const bool finite = backend.find_nonfinite(source.data(), source.size()) == source.size();
-  if (source_type != type && encode_again && traits(type).encodable && finite) {
-    scratch.encoded.resize(tile_bytes(type, tile));
-    backend.encode(type, source.data(), nullptr, tile.rows, tile.cols, scratch.encoded.data());
-    result.same_bytes = equal_bytes(scratch.encoded, scratch.stored_bytes);
+  decode(backend, source_type, scratch.source_bytes, tile, scratch.source);
+  decode(backend, type, scratch.stored_bytes, tile, scratch.stored);
+  const Nonfinite treated = treat_nonfinite(backend, scratch);
+  if (source_type == type && treated != Nonfinite::zeroed) {
+    return with_bytes(compare_rows(type, scratch.source, scratch.stored, tile.cols, first),
+                      result.same_bytes);
   }
-  return result;
+  bool same_bytes = true;
+  if (encode_again && traits(type).encodable && treated != Nonfinite::kept) {
+    scratch.encoded.resize(tile_bytes(type, tile));
+    backend.encode(type, scratch.source.data(), importance_of(check, tile), tile.rows, tile.cols,
+                   scratch.encoded.data());
+    same_bytes = equal_bytes(scratch.encoded, scratch.stored_bytes);
+  }
+  return with_bytes(compare_rows(type, scratch.source, scratch.stored, tile.cols, first), same_bytes);
 }
 
 std::string number_text(double value) {
@@ -118,6 +152,15 @@ std::string number_text(double value) {
   if (value == 0 || !std::isfinite(value)) return format_double(value);
   const double unit = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - 1);
   return format_double(std::round(value / unit) * unit);
+}
+
+/// One lost piece in so many is usual under the harshest importance.
+constexpr std::uint64_t kLostPieces = 100;
+
+std::string lost_text(const Comparison& sum, const Shape& shape) {
+  return std::to_string(sum.lost_pieces) + " of " + std::to_string(sum.pieces) + " pieces of " +
+         std::to_string(kErrorPiece) + " weights are lost (first at " +
+         position_text(shape, sum.first_lost.value_or(0)) + ")";
 }
 
 std::string problem_of(const Check& check, const Comparison& sum, const TensorReport& report,
@@ -132,7 +175,7 @@ std::string problem_of(const Check& check, const Comparison& sum, const TensorRe
   if (check.expr->dtype() == check.info->dtype) {
     return sum.same_bytes ? "" : "differs from the source although it has the source's type";
   }
-  if (!report.compared) return {};
+  if (!report.compared) return "was not compared: qtz cannot judge the errors of " + type;
   const ErrorLimits limits = error_limits(check.info->dtype);
   const double limit = check.weighted ? limits.weighted : limits.tensor;
   if (report.noise_ratio > limit) {
@@ -142,6 +185,11 @@ std::string problem_of(const Check& check, const Comparison& sum, const TensorRe
   if (!check.weighted && sum.worst_piece > limits.piece) {
     return "error from " + position_text(shape, sum.worst_at) + " on is " +
            number_text(std::sqrt(sum.worst_piece)) + " times what " + type + " gives";
+  }
+  // Importance moves error from weight to weight, but in a sound tensor hardly a piece is lost to it
+  // altogether.
+  if (check.weighted && sum.lost_pieces > sum.pieces / kLostPieces) {
+    return lost_text(sum, shape);
   }
   if (encoded_again && check.must_be_exact && !sum.same_bytes) {
     return "is not what this version of qtz makes of the source";
@@ -184,57 +232,89 @@ bool is_own_key(std::string_view key) noexcept {
          std::find(std::begin(kOwn), std::end(kOwn), key) != std::end(kOwn);
 }
 
-void compare_metadata(const KvList& wanted, const KvList& found, std::vector<std::string>& problems) {
+/// Keys that may follow from what the source's folder is called.
+bool is_name_key(std::string_view key) noexcept {
+  constexpr std::string_view kNames[] = {"general.name", "general.basename", "general.finetune",
+                                         "general.version", "general.size_label"};
+  return std::find(std::begin(kNames), std::end(kNames), key) != std::end(kNames);
+}
+
+void compare_metadata(const KvList& wanted, const KvList& found, VerifyReport& report) {
   for (const KvList::Entry& entry : wanted.entries()) {
     if (is_own_key(entry.key)) continue;
     const GgufValue* value = found.find(entry.key);
-    if (value == nullptr) {
-      problems.push_back("metadata key '" + printable(entry.key) + "' is missing");
-    } else if (!(*value == entry.value)) {
-      problems.push_back("metadata key '" + printable(entry.key) +
-                         "' has another value than the source gives");
-    }
+    if (value != nullptr && *value == entry.value) continue;
+    auto& list = is_name_key(entry.key) ? report.warnings : report.problems;
+    list.push_back("metadata key '" + printable(entry.key) +
+                   (value == nullptr ? "' is missing" : "' has another value than the source gives"));
+  }
+}
+
+/// What the artifact says about how it was made.
+struct Making {
+  bool by_this_version = false;
+  bool with_importance = false;
+};
+
+Making making_of(const KvList& metadata) {
+  const GgufValue* version = metadata.find("qtz.version");
+  return {.by_this_version =
+              version != nullptr && version->as_string() != nullptr && *version->as_string() == QTZ_VERSION,
+          .with_importance = metadata.find("quantize.imatrix.file") != nullptr};
+}
+
+void warn_of_importance(const Making& making, const QuantPlan& wanted, std::vector<std::string>& warnings) {
+  if (making.with_importance && wanted.importance == nullptr) {
+    warnings.push_back("made with an importance matrix: only gross errors show unless it is given, too");
+  }
+  if (!making.with_importance && wanted.importance != nullptr) {
+    warnings.push_back("made without an importance matrix, so the one given is not used");
   }
 }
 
 /// Pairs the tensors of both sides by name; what has no partner or another shape is a problem.
-std::vector<Check> pair_tensors(const GgufSource& file, const GgufModel* source,
-                                std::vector<std::string>& problems) {
-  std::map<std::string_view, const ModelTensor*> wanted;
-  if (source != nullptr) {
-    for (const ModelTensor& tensor : source->tensors) wanted.emplace(tensor.name, &tensor);
+std::vector<Check> pair_tensors(const GgufSource& file, const QuantPlan* plan, VerifyReport& report) {
+  std::map<std::string_view, const PlanEntry*> wanted;
+  const Making making = making_of(file.metadata());
+  if (plan != nullptr) {
+    for (const PlanEntry& entry : plan->entries) wanted.emplace(entry.name, &entry);
+    warn_of_importance(making, *plan, report.warnings);
   }
-  const bool weighted = file.metadata().find("quantize.imatrix.file") != nullptr;
-  const GgufValue* version = file.metadata().find("qtz.version");
-  const bool ours =
-      version != nullptr && version->as_string() != nullptr && *version->as_string() == QTZ_VERSION;
+  const bool importance_unknown = making.with_importance && (plan == nullptr || plan->importance == nullptr);
 
   std::vector<Check> checks;
   std::uint64_t tiles = 0;
   for (const TensorInfo& info : file.tensors()) {
     Check check;
     check.info = &info;
-    check.weighted = weighted;
-    check.must_be_exact = ours && !weighted;
+    check.must_be_exact = making.by_this_version && !importance_unknown;
     if (const auto found = wanted.find(info.name); found != wanted.end()) {
-      if (found->second->expr->shape() == info.shape) {
-        check.expr = found->second->expr.get();
+      const PlanEntry& entry = *found->second;
+      if (entry.expr->shape() == info.shape) {
+        check.expr = entry.expr.get();
+        if (making.with_importance) check.importance = entry.importance;
       } else {
-        problems.push_back("tensor '" + printable(info.name) + "' has shape " + info.shape.to_string() +
-                           ", the source gives " + found->second->expr->shape().to_string());
+        report.problems.push_back("tensor '" + printable(info.name) + "' has shape " +
+                                  info.shape.to_string() + ", the source gives " +
+                                  entry.expr->shape().to_string());
       }
       wanted.erase(found);
-    } else if (source != nullptr) {
-      problems.push_back("tensor '" + printable(info.name) + "' is not in the source");
+    } else if (plan != nullptr) {
+      report.problems.push_back("tensor '" + printable(info.name) + "' is not in the source");
     }
+    check.weighted = importance_unknown || !check.importance.empty();
     const bool may_cut = is_plain(info.dtype) && (check.expr == nullptr || is_plain(check.expr->dtype()));
+    const bool per_expert = check.importance.size() > info.shape.cols();
+    const std::uint64_t slice = per_expert ? info.shape[info.shape.rank() - 2] : info.shape.rows();
     const std::uint64_t elements = check.expr == nullptr ? kTileElements : tile_elements_of(*check.expr);
-    check.grid = TileGrid(info.shape, info.shape.rows(), elements, may_cut);
+    check.grid = TileGrid(info.shape, slice, elements, may_cut);
     check.first_tile = tiles;
     tiles += check.grid.count();
     checks.push_back(check);
   }
-  for (const auto& [name, tensor] : wanted) problems.push_back("tensor '" + printable(name) + "' is missing");
+  for (const auto& [name, entry] : wanted) {
+    report.problems.push_back("tensor '" + printable(name) + "' is missing");
+  }
   return checks;
 }
 
@@ -301,7 +381,18 @@ bool VerifyReport::ok() const noexcept {
                                          [](const TensorReport& each) { return each.problem.empty(); });
 }
 
-VerifyReport verify(const std::filesystem::path& artifact, const GgufModel* source, const Backend& backend,
+QuantPlan plan_to_verify(const GgufModel& model, const PlanOptions& made_with) {
+  PlanOptions options;
+  options.importance = made_with.importance;
+  options.include_weights = made_with.include_weights;
+  options.exclude_weights = made_with.exclude_weights;
+  options.override_kv = made_with.override_kv;
+  options.prune_layers = made_with.prune_layers;
+  options.allow_requantize = true;
+  return make_plan(model, find_file_type("F32"), options);
+}
+
+VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* wanted, const Backend& backend,
                     const VerifyOptions& options, Progress& progress, const CancelToken& cancel) {
   VerifyReport report;
   std::unique_ptr<const GgufSource> file;
@@ -312,8 +403,8 @@ VerifyReport verify(const std::filesystem::path& artifact, const GgufModel* sour
     report.problems.push_back(error.message());
     return report;
   }
-  if (source != nullptr) compare_metadata(source->metadata, file->metadata(), report.problems);
-  const std::vector<Check> checks = pair_tensors(*file, source, report.problems);
+  if (wanted != nullptr) compare_metadata(wanted->metadata, file->metadata(), report);
+  const std::vector<Check> checks = pair_tensors(*file, wanted, report);
   report.tensors = run_checks(checks, *file, backend, options, progress, cancel);
   return report;
 }

@@ -283,6 +283,25 @@ class Disk(ProcessTestCase):
         result = run("verify", out, "--source", self.files["demo"])
         self.assertEqual(result.returncode, 7, result.stderr)
         self.assertIn(tensor["name"].encode(), result.stderr)
+        # A reader that is gone, or a full disk behind stdout, does not hide the verdict.
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        result = run("verify", out, "--source", self.files["demo"], stdout=write_end)
+        os.close(write_end)
+        self.assertEqual(result.returncode, 7, result.stderr)
+        with open("/dev/full", "wb") as full:
+            result = run("verify", out, "--source", self.files["demo"], stdout=full)
+        self.assertEqual(result.returncode, 7, result.stderr)
+
+    def test_verify_takes_the_flags_that_the_file_was_made_with(self):
+        out = self.folder / "a.gguf"
+        demo = self.files["demo"]
+        flags = ("--model-name", "Other", "--override-kv", "llama.context_length=int:99", "--prune-layers", "1")
+        self.assertEqual(run("quantize", demo, "--type", "Q8_0", "-o", out, *flags).returncode, 0)
+        result = run("verify", out, "--source", demo, *flags)
+        self.assertEqual((result.returncode, b"warning" in result.stderr), (0, False), result.stderr)
+        self.assertEqual(run("verify", out, "--source", demo).returncode, 7)
+        self.assertEqual(run("verify", out, *flags).returncode, 2)
 
     def test_nothing_of_this_machine_is_in_the_artifact(self):
         out = self.folder / "a.gguf"

@@ -10,6 +10,7 @@
 #include "qtz/core/progress.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
+#include "qtz/pipeline/plan.h"
 
 namespace qtz {
 
@@ -18,7 +19,7 @@ struct TensorReport {
   DType type;
   std::uint64_t elements = 0;
   bool compared = false;    ///< the fields below are filled
-  bool reproduced = false;  ///< the bytes are those that qtz makes of the source without importance
+  bool reproduced = false;  ///< the bytes are those that qtz makes of the source
   double rmse = 0;          ///< root mean square error
   double max_abs = 0;       ///< largest absolute error
   double cosine = 1;        ///< cosine similarity
@@ -31,23 +32,31 @@ struct TensorReport {
 struct VerifyReport {
   std::vector<TensorReport> tensors;  ///< in file order
   std::vector<std::string> problems;  ///< of the file as a whole
+  std::vector<std::string> warnings;  ///< what is unusual, or could not be checked as well as it might be
   bool ok() const noexcept;
 };
 
 struct VerifyOptions {
   unsigned threads = 0;  ///< 0: all cores
   /// Encode the source again and compare bytes. Always in addition to the error bands. Where a file says that
-  /// it was made by this version of qtz without importance, other bytes are a problem: a flipped bit shows.
+  /// it was made by this version of qtz, and the importance matrix it names, if any, was given, other bytes
+  /// are a problem: a flipped bit shows.
   bool encode_again = true;
 };
 
-/// `source` may be null: then structure and block validity only. With it the artifact must hold the tensors
-/// and the metadata that the source gives (more keys are fine), copied tensors must be equal to the byte, and
-/// the error of the others must stay in the band of their type.
+/// What an artifact that was made of the model with these options must hold, whatever its types: names,
+/// shapes, values, importance, metadata. Rules for types do not matter.
+QuantPlan plan_to_verify(const GgufModel& model, const PlanOptions& made_with);
+
+/// `wanted` may be null: then structure and block validity only. With it the artifact must hold its tensors
+/// and its metadata (more keys are fine), copied tensors must be equal to the byte, and the error of the
+/// others must stay in the band of their type. A tensor that cannot be compared is a problem, and names that
+/// only follow from the source folder's are warnings. Weights that are NaN or infinite in the source may be
+/// so or zero in the artifact.
 ///
 /// Throws input_missing when the artifact cannot be opened, and what reading the source throws; what is wrong
 /// with the artifact is reported, not thrown.
-VerifyReport verify(const std::filesystem::path& artifact, const GgufModel* source, const Backend& backend,
+VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* wanted, const Backend& backend,
                     const VerifyOptions& options, Progress& progress, const CancelToken& cancel);
 
 }  // namespace qtz

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "memory_models.h"
@@ -29,18 +30,22 @@ GgufModel trained_like(std::uint32_t seed = 1) {
                               in_memory("blk.0.ffn_down.weight", {256, 512}, DType::bf16, values(512 * 256)),
                               in_memory("blk.0.odd.weight", {40, 33}, DType::bf16, values(40 * 33))});
   model.metadata.set("general.name", "Test");
+  model.metadata.set("general.license", "mit");
   return model;
 }
 
 /// An artifact of the model in a folder of its own, and what verify says of it.
 class Artifact {
  public:
-  Artifact(const GgufModel& model, std::string_view type)
-      : model_(model), plan_(make_plan(model, find_file_type(type), {})) {
+  Artifact(const GgufModel& model, std::string_view type, const PlanOptions& options = {})
+      : model_(model), plan_(make_plan(model, find_file_type(type), options)) {
     execute({&plan_, 1}, {&path_, 1}, scalar(), {}, silent_progress(), CancelToken());
   }
-  VerifyReport check(const GgufModel* source, VerifyOptions options = {}) const {
-    return verify(path_, source, scalar(), options, silent_progress(), CancelToken());
+  VerifyReport check(const GgufModel* source, VerifyOptions options = {},
+                     const PlanOptions& made_with = {}) const {
+    if (source == nullptr) return verify(path_, nullptr, scalar(), options, silent_progress(), CancelToken());
+    const QuantPlan wanted = plan_to_verify(*source, made_with);
+    return verify(path_, &wanted, scalar(), options, silent_progress(), CancelToken());
   }
   VerifyReport check() const { return check(&model_); }
   void flip(std::uint64_t byte, unsigned char mask) const {
@@ -162,31 +167,128 @@ TEST(Verify, SeesANonfiniteBlockWithoutTheSource) {
       << problems_of(report);
 }
 
+/// With a legacy importance matrix of the model's matrices, gamma-distributed.
+PlanOptions with_importance(const GgufModel& model, const ScratchFolder& folder, float shape) {
+  std::mt19937 random(5);
+  std::gamma_distribution<float> gamma(shape);
+  std::string bytes;
+  const auto put = [&](std::int32_t value) {
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  std::vector<const ModelTensor*> matrices;
+  for (const ModelTensor& tensor : model.tensors) {
+    if (tensor.expr->shape().rank() > 1) matrices.push_back(&tensor);
+  }
+  put(static_cast<std::int32_t>(matrices.size()));
+  for (const ModelTensor* tensor : matrices) {
+    put(static_cast<std::int32_t>(tensor->name.size()));
+    bytes += tensor->name;
+    put(1);  // calls
+    const std::uint64_t count = tensor->expr->shape().cols();
+    put(static_cast<std::int32_t>(count));
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const float value = gamma(random) + 1e-9f;
+      bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+    }
+  }
+  PlanOptions options;
+  options.importance = std::make_shared<const ImportanceMatrix>(folder.add("weights.dat", bytes));
+  return options;
+}
+
 TEST(Verify, AllowsForErrorsThatImportanceShaped) {
   const GgufModel model = trained_like();
-  std::mt19937 random(5);
-  std::gamma_distribution<float> gamma(0.5f);
-  std::vector<float> importance(512);
-  for (float& value : importance) value = gamma(random);
-  for (const FileType& type : list_file_types()) {
-    QuantPlan plan = make_plan(model, type.name == "Q2_K_S" ? find_file_type("Q2_K") : type, {});
-    for (PlanEntry& entry : plan.entries) {
-      if (!entry.fixed) entry.importance = std::span(importance).first(entry.expr->shape().cols());
+  const ScratchFolder folder;
+  for (const float shape : {0.5f, 0.05f}) {
+    const PlanOptions made_with = with_importance(model, folder, shape);
+    for (const FileType& type : list_file_types()) {
+      const Artifact artifact(model, type.name, made_with);
+      const VerifyReport report = artifact.check(&model);
+      EXPECT_TRUE(report.ok()) << type.name << "\n" << problems_of(report);
+      EXPECT_EQ(report.warnings.size(), 1u);
+      const VerifyReport exact = artifact.check(&model, {}, made_with);
+      EXPECT_TRUE(exact.ok()) << type.name << "\n" << problems_of(exact);
+      EXPECT_TRUE(exact.warnings.empty());
+      for (const TensorReport& tensor : exact.tensors) EXPECT_TRUE(tensor.reproduced) << tensor.name;
     }
-    // The header says so, too: laid out by another plan with the key.
-    PlanOptions options;
-    options.override_kv.emplace_back("quantize.imatrix.file", GgufValue("im.gguf"));
-    const QuantPlan said = make_plan(model, *plan.file_type, options);
-    plan.files = said.files;
-    plan.total_bytes = said.total_bytes;
-    for (std::size_t i = 0; i < plan.entries.size(); ++i) plan.entries[i].offset = said.entries[i].offset;
-
-    const ScratchFolder folder;
-    const fs::path path = folder.path() / "weighted.gguf";
-    execute({&plan, 1}, {&path, 1}, scalar(), {}, silent_progress(), CancelToken());
-    const VerifyReport report = verify(path, &model, scalar(), {}, silent_progress(), CancelToken());
-    EXPECT_TRUE(report.ok()) << type.name << "\n" << problems_of(report);
   }
+}
+
+TEST(Verify, SeesEveryFlippedBitWhenGivenTheImportance) {
+  const GgufModel model = trained_like();
+  const ScratchFolder folder;
+  const PlanOptions made_with = with_importance(model, folder, 0.5f);
+  const Artifact artifact(model, "Q4_K_M", made_with);
+  const PlanEntry& entry = entry_of(artifact.plan(), "blk.0.attn_q.weight");
+  artifact.flip(entry.offset + 77, 1);
+  EXPECT_TRUE(artifact.check(&model).ok());
+  EXPECT_FALSE(artifact.check(&model, {}, made_with).ok());
+}
+
+TEST(Verify, SeesLostPiecesEvenWithoutTheImportance) {
+  const GgufModel model = trained_like();
+  const ScratchFolder folder;
+  const Artifact artifact(model, "Q4_K_M", with_importance(model, folder, 0.5f));
+  const PlanEntry& entry = entry_of(artifact.plan(), "blk.0.attn_q.weight");
+  std::string bytes = read_file(artifact.path());
+  bytes.replace(entry.offset + 144 * 100, 144 * 20, std::string(144 * 20, '\0'));
+  write_file(artifact.path(), bytes);
+  const std::string problem = report_of(artifact.check(&model), "blk.0.attn_q.weight").problem;
+  EXPECT_EQ(problem, "20 of 512 pieces of 256 weights are lost (first at [100, 0])");
+}
+
+TEST(Verify, UsesNoImportanceWhereTheFileNamesNone) {
+  const GgufModel model = trained_like();
+  const ScratchFolder folder;
+  const Artifact artifact(model, "Q4_K_M");
+  const VerifyReport report = artifact.check(&model, {}, with_importance(model, folder, 0.5f));
+  EXPECT_TRUE(report.ok()) << problems_of(report);
+  ASSERT_EQ(report.warnings.size(), 1u);
+  EXPECT_NE(report.warnings[0].find("is not used"), std::string::npos);
+}
+
+TEST(Verify, OfTensorsThatCannotBeJudgedIsNotOk) {
+  const GgufModel model = trained_like();
+  const Artifact artifact(model, "Q3_K_S");
+  std::string bytes = read_file(artifact.path());
+  // The type in the tensor's record, from Q3_K to IQ3_S, whose blocks are of the same size.
+  const std::string name = "blk.0.attn_q.weight";
+  const std::size_t type_at = bytes.find(name) + name.size() + 4 + 2 * 8;
+  ASSERT_EQ(bytes[type_at], 11);
+  bytes[type_at] = 21;
+  write_file(artifact.path(), bytes);
+  const VerifyReport report = artifact.check(&model);
+  EXPECT_EQ(report_of(report, name).problem, "was not compared: qtz cannot judge the errors of IQ3_S");
+}
+
+TEST(Verify, AllowsForWeightsThatWereNotFinite) {
+  std::vector<float> values(64 * 256, 0.5f);
+  values[300] = std::numeric_limits<float>::quiet_NaN();
+  values[999] = std::numeric_limits<float>::infinity();
+  const GgufModel model = model_of({in_memory("output.weight", {1, 256}, DType::f32, std::vector<float>(256)),
+                                    in_memory("a.weight", {64, 256}, DType::bf16, values)});
+  const auto check = [&](const char* type, OnNan on_nan) {
+    PlanOptions made_with;
+    made_with.on_nan = on_nan;
+    const Artifact artifact(model, type, made_with);
+    EXPECT_TRUE(artifact.check().ok()) << type << "\n" << problems_of(artifact.check());
+    // Another weight set to zero is not forgiven.
+    const PlanEntry& entry = entry_of(artifact.plan(), "a.weight");
+    artifact.flip(entry.offset + entry.bytes - 1, 0x3f);
+    EXPECT_FALSE(artifact.check().ok()) << type;
+  };
+  for (const char* type : {"BF16", "F16", "F32", "Q8_0", "Q4_K_S"}) check(type, OnNan::zero);
+  for (const char* type : {"BF16", "F16", "F32"}) check(type, OnNan::keep);
+}
+
+TEST(Verify, TakesWhatTheArtifactWasMadeWith) {
+  const GgufModel model = trained_like();
+  PlanOptions made_with;
+  made_with.override_kv.emplace_back("general.author", GgufValue("Somebody"));
+  const Artifact artifact(model, "Q8_0", made_with);
+  EXPECT_TRUE(artifact.check(&model, {}, made_with).ok());
+  made_with.override_kv[0].second = GgufValue("Somebody else");
+  EXPECT_FALSE(artifact.check(&model, {}, made_with).ok());
 }
 
 TEST(Verify, ReportsATruncatedFile) {
@@ -200,13 +302,17 @@ TEST(Verify, ReportsATruncatedFile) {
 TEST(Verify, ComparesNamesShapesAndMetadata) {
   const Artifact artifact(trained_like(), "Q8_0");
   GgufModel source = trained_like();
-  source.metadata.set("general.name", "Other");
+  source.metadata.set("general.license", "Other");
   source.metadata.set("general.author", "Somebody");
   source.tensors[0].name = "output_b.weight";
   source.tensors[3] =
       in_memory("blk.0.ffn_down.weight", {512, 256}, DType::bf16, std::vector<float>(512 * 256));
-  const std::string problems = problems_of(artifact.check(&source));
-  EXPECT_NE(problems.find("'general.name' has another value"), std::string::npos) << problems;
+  source.metadata.set("general.name", "Other");
+  const VerifyReport report = artifact.check(&source);
+  EXPECT_EQ(report.warnings,
+            std::vector<std::string>{"metadata key 'general.name' has another value than the source gives"});
+  const std::string problems = problems_of(report);
+  EXPECT_NE(problems.find("'general.license' has another value"), std::string::npos) << problems;
   EXPECT_NE(problems.find("'general.author' is missing"), std::string::npos);
   EXPECT_NE(problems.find("'output.weight' is not in the source"), std::string::npos);
   EXPECT_NE(problems.find("'output_b.weight' is missing"), std::string::npos);
