@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 namespace qtz {
@@ -75,6 +76,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+std::string without_separators(std::string_view text) {
+  std::string out(text);
+  std::erase_if(out, [](char c) { return c == '_' || c == '-'; });
+  return out;
+}
+
 }  // namespace
 
 std::string ascii_lower(std::string_view text) {
@@ -95,12 +102,15 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
 }
 
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  if (word.size() > 100) return std::nullopt;
+  const std::string letters = without_separators(word);
+  if (word.size() > 100 || letters.empty()) return std::nullopt;
   std::optional<std::string_view> best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  // Edits of letters and digits count first, those of separators only between equals.
+  std::pair<std::size_t, std::size_t> best_distance(std::max<std::size_t>(1, word.size() / 3) + 1, 0);
   for (const std::string_view candidate : candidates) {
     if (candidate.size() > 100) continue;
-    const std::size_t distance = edit_distance(word, candidate);
+    const std::pair distance(edit_distance(letters, without_separators(candidate)),
+                             edit_distance(word, candidate));
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

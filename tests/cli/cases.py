@@ -15,7 +15,7 @@ MISUSE = [
     ("unknown flag with a value", "plan {demo} --type Q8_0 --bogus=3", 2, [], ["unknown flag '--bogus'"]),
     ("flag of another command", "inspect {plain} --type Q8_0", 2, [], ["unknown flag '--type'", "qtz inspect -h"]),
     ("misspelt type", "quantize {demo} --type Q5_KM", 2, [], ["unknown type 'Q5_KM'", "did you mean Q5_K_M?"]),
-    ("type without underscores", "quantize {demo} --type q4km", 2, [], ["unknown type 'q4km'"]),
+    ("type without underscores", "quantize {demo} --type q4km", 2, [], ["unknown type 'q4km'", "did you mean Q4_K_M?"]),
     ("misspelt tensor type", "plan {demo} --type Q8_0 --tensor-type attn_v=Q6K", 2, [], ["Q6K", "did you mean Q6_K?"]),
     ("rule without type", "plan {demo} --type Q8_0 --tensor-type attn_v", 2, [], ["attn_v"]),
     ("rule with a broken pattern", "plan {demo} --type Q8_0 --tensor-type attn[=Q6_K", 2, [], ["attn["]),

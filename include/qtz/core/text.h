@@ -19,7 +19,8 @@ std::string ascii_lower(std::string_view text);
 std::string ascii_upper(std::string_view text);
 bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
-/// The candidate with the smallest edit distance, if it is near enough to be what was meant.
+/// The candidate with the smallest edit distance, if it is near enough to be what was meant. '_' and '-' left
+/// out or put elsewhere make no distance: people write q4km for Q4_K_M.
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 /// std::to_chars for floats: shortest text that reads back the same, locale-free.

@@ -55,7 +55,9 @@ TEST(AsciiCase, TouchesOnlyAscii) {
 TEST(Nearest, FindsWhatWasMeant) {
   constexpr std::array<std::string_view, 5> types = {"Q4_0", "Q4_K_M", "Q5_K_M", "Q8_0", "IQ4_XS"};
   EXPECT_EQ(nearest("Q5_KM", types), "Q5_K_M");
-  EXPECT_EQ(nearest("q4km", types), std::nullopt);
+  EXPECT_EQ(nearest("q4km", types), "Q4_K_M") << "separators make no distance";
+  EXPECT_EQ(nearest("iq4-xs", types), "IQ4_XS");
+  EXPECT_EQ(nearest("--", types), std::nullopt);
   EXPECT_EQ(nearest("q4_k_n", types), "Q4_K_M");
   EXPECT_EQ(nearest("Q8_o", types), "Q8_0");
   EXPECT_EQ(nearest("QI4_XS", types), "IQ4_XS") << "swapped neighbours are one edit";
