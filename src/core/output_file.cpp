@@ -30,7 +30,10 @@ std::string shown(const fs::path& path) {
 [[noreturn]] void fail(const std::string& doing, const fs::path& path, int error) {
   std::string hint;
   if (error == ENOSPC || error == EDQUOT) hint = "free some space or choose another folder with -o";
-  throw Error(ErrorKind::output, doing + " " + shown(path) + ": " + std::strerror(error), hint);
+  const bool too_many_files = error == EMFILE || error == ENFILE;
+  if (too_many_files) hint = "raise the limit of open files (ulimit -n), or make fewer outputs in one run";
+  throw Error(too_many_files ? ErrorKind::resource : ErrorKind::output,
+              doing + " " + shown(path) + ": " + std::strerror(error), hint);
 }
 
 fs::path folder_of(const fs::path& path) {

@@ -20,8 +20,8 @@ struct OutputOptions {
 class OutputFile {
  public:
   /// Reserves the output: checks the folder, the name, existing files and the free space for `size` bytes,
-  /// then opens the temporary file at its full size. Throws output. The final name must not exist unless
-  /// options.overwrite.
+  /// then opens the temporary file at its full size. Throws output, resource when too many files are open.
+  /// The final name must not exist unless options.overwrite.
   OutputFile(std::filesystem::path path, std::uint64_t size, const OutputOptions& options);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

@@ -241,6 +241,23 @@ TEST(OutputFile, RemovesWhatAKilledRunLeftButNotWhatALiveOneWrites) {
   { OutputFile file(folder.path() / "out", 3, {}); }
   EXPECT_FALSE(fs::exists(folder.path() / ".out.qtz-1-0.tmp"));
   EXPECT_TRUE(fs::exists(folder.path() / ".other.qtz-1-0.tmp"));
+TEST(OutputFile, BeyondTheLimitOfOpenFilesIsAResourceErrorAndLeavesNothing) {
+  const ScratchFolder folder;
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit small{20, limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &small), 0);
+  std::vector<std::unique_ptr<OutputFile>> files;
+  expect_error(ErrorKind::resource, "Too many open files", [&] {
+    for (int i = 0; i < 30; ++i) {
+      files.push_back(std::make_unique<OutputFile>(folder.path() / std::to_string(i), 3, OutputOptions{}));
+    }
+  });
+  files.clear();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(folder.count(), 0u);
+}
+
   EXPECT_TRUE(fs::exists(live));
   ::close(fd);
 }
