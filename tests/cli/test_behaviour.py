@@ -4,6 +4,7 @@
 Run by ctest with the binary in $QTZ_BINARY.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -136,6 +137,24 @@ class Streams(ProcessTestCase):
         with open("/dev/full", "wb") as full:
             result = run("types", stdout=full)
         self.assertEqual(result.returncode, 5)
+
+    def test_non_blocking_stdout_loses_nothing(self):
+        arguments = ["plan", self.files["demo"], "--json", "-q"]
+        for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K_M", "Q5_K_M", "Q6_K"):
+            arguments += ["--type", name]
+        whole = run(*arguments).stdout
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        self.assertGreater(len(whole), 8192, "not more than the pipe holds")
+        os.set_blocking(writing, False)
+        process = subprocess.Popen([QTZ, *map(str, arguments)], stdout=writing, stderr=subprocess.PIPE, env=clean_environment())
+        self.addCleanup(process.kill)
+        os.close(writing)
+        time.sleep(0.5)  # until the pipe is full
+        with open(reading, "rb") as pipe:
+            self.assertEqual(pipe.read(), whole)
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, err), (0, b""))
 
     def test_reader_that_goes_away_is_no_error(self):
         for arguments in (["types"], ["inspect", self.files["demo"] / "model.safetensors"],
