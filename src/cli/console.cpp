@@ -125,10 +125,23 @@ class Console::Impl {
     logger.set_level(spdlog::level::info);
   }
 
+  /// Messages name files, tensors and keys that somebody else chose: whatever was not escaped where the
+  /// message was made is escaped here, so that none of it steers the terminal or looks like a line of ours.
   void log(spdlog::level::level_enum level, std::string_view message, bool with_time) {
     std::string text;
     if (with_time) text = "[" + format_fixed(seconds_since(start), 3) + "] ";
-    text += message;
+    put(level, text + without_controls(message));
+  }
+
+  /// One message for both, so that nothing comes between them; the hint has the error's level and is not
+  /// hidden by --quiet.
+  void log_error(std::string_view message, std::string_view hint) {
+    std::string text = without_controls(message);
+    if (!hint.empty()) text += "\nhint: " + without_controls(hint);
+    put(spdlog::level::err, text);
+  }
+
+  void put(spdlog::level::level_enum level, const std::string& text) {
     logger.log(level, spdlog::string_view_t(text.data(), text.size()));
   }
 
@@ -283,9 +296,8 @@ void Console::warn(std::string_view message) {
 }
 
 void Console::error(std::string_view message, std::string_view hint) {
-  impl_->log(spdlog::level::err, message, false);
-  // The hint belongs to the error, so it is shown at the error's level and not hidden by --quiet.
-  if (!hint.empty()) write_all(STDERR_FILENO, "hint: " + std::string(hint) + "\n");
+  progress_->end();  // else the bar is painted over the error, or left standing below it
+  impl_->log_error(message, hint);
 }
 
 void Console::data(std::string_view text) {

@@ -21,7 +21,8 @@ struct ConsoleSettings {
 /// Thrown when the reader of stdout has gone away: not an error, the run simply ends.
 struct StdoutClosed {};
 
-/// Thread-safe. Never throws for stderr: words that cannot be written are dropped.
+/// Thread-safe. Never throws for stderr: words that cannot be written are dropped. A message is one line,
+/// control characters in it are escaped.
 class Console {
  public:
   Console();
@@ -35,7 +36,8 @@ class Console {
   void info(std::string_view message);
   void detail(std::string_view message);  ///< shown with -v
   void warn(std::string_view message);
-  /// "error: message" and, if there is one, "hint: hint" on a line of its own.
+  /// Ends the progress; then "error: message" and, if there is one, "hint: hint" on a line of its own. Not to
+  /// be called by a thread that reports progress.
   void error(std::string_view message, std::string_view hint);
 
   /// Data for stdout, buffered. Throws StdoutClosed when nobody reads any more, Error{output} on other

@@ -33,12 +33,9 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
-}  // namespace
-
-std::string printable(std::string_view text) {
-  constexpr std::size_t kShown = 200;
-  std::string out;
-  while (!text.empty() && out.size() < kShown) {
+/// Moves `text` to `out`, what must not be printed escaped, until `out` has at least `limit` bytes.
+void move_escaped(std::string_view& text, std::string& out, std::size_t limit) {
+  while (!text.empty() && out.size() < limit) {
     const std::size_t length = utf8_length(text);
     const auto byte = static_cast<unsigned char>(text[0]);
     // C1 control characters (U+0080..U+009F) steer some terminals as C0 ones do.
@@ -53,7 +50,22 @@ std::string printable(std::string_view text) {
       text.remove_prefix(length);
     }
   }
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kShown = 200;
+  std::string out;
+  move_escaped(text, out, kShown);
   if (!text.empty()) out += "...";
+  return out;
+}
+
+std::string without_controls(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  move_escaped(text, out, std::string::npos);
   return out;
 }
 

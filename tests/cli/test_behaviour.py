@@ -156,6 +156,31 @@ class Streams(ProcessTestCase):
         _, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, err), (0, b""))
 
+    def test_hints_and_messages_never_steer_the_terminal(self):
+        for word in ("./\x1b]0;title\x07\x1b[2J", "./a\nerror: faked", "./\u009b2J", "./a\rb"):
+            with self.subTest(repr(word)):
+                for arguments in ([word], ["quantize", word, "--type", "Q8_0"], ["quantize", "-o", word, word, "--type", "Q8_0"]):
+                    err = run(*arguments).stderr.decode()
+                    self.assertIn("error: ", err)
+                    unwanted = [c for c in err if (ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160]
+                    self.assertEqual(unwanted, [])
+                    self.assertNotIn("\nerror: faked", err)
+
+    def test_hint_of_a_tensor_name_is_escaped(self):
+        model = self.folder / "evil.safetensors"
+        spoiled = b"\x00\x7f" * 32  # 1.7e38, too large for F16
+        fixtures.write_safetensors(model, {"evil\x1b[2J\r.weight": ("BF16", [1, 32], spoiled)})
+        result = run("quantize", model, "--type", "F16", "-o", self.folder / "evil.gguf")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(b"hint: ", result.stderr)
+        self.assertNotIn(b"\x1b", result.stderr)
+        self.assertNotIn(b"\r", result.stderr)
+
+    def test_hint_is_shown_when_quiet(self):
+        result = run("quantize", self.files["nan"], "-q", "--type", "Q8_0", "-o", self.folder / "n.gguf")
+        self.assertEqual(result.returncode, 6, result.stderr)
+        self.assertIn(b"\nhint: ", result.stderr)
+
     def test_reader_that_goes_away_is_no_error(self):
         for arguments in (["types"], ["inspect", self.files["demo"] / "model.safetensors"],
                           ["plan", self.files["demo"], "--type", "Q4_K_M", "-q"]):
@@ -178,7 +203,7 @@ class Streams(ProcessTestCase):
 
 
 class Terminals(ProcessTestCase):
-    def stderr_of(self, arguments, until, **environment):
+    def stderr_of(self, arguments, until, to_the_end=False, **environment):
         """What is written to a terminal on stderr, up to the first `until`; the process is then interrupted."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
@@ -196,6 +221,11 @@ class Terminals(ProcessTestCase):
             seen += chunk
         process.send_signal(signal.SIGINT)
         process.wait(timeout=PATIENCE)
+        while to_the_end:
+            try:
+                seen += os.read(ours, 4096)
+            except OSError:
+                break
         os.close(ours)
         return seen
 
@@ -206,6 +236,12 @@ class Terminals(ProcessTestCase):
         seen = self.stderr_of(self.long_run(), b"ETA", TERM="xterm")
         self.assertIn(b"\r", seen)
         self.assertIn(b"tensors", seen)
+
+    def test_error_takes_the_bar_away_and_is_the_last_thing_said(self):
+        seen = self.stderr_of(self.long_run(), b"ETA", to_the_end=True, TERM="xterm", NO_COLOR="1")
+        bar, error = seen.rsplit(b"error: ", 1)
+        self.assertEqual(error, b"interrupted; nothing was left behind (exit 130)\r\n")
+        self.assertRegex(bar[bar.rindex(b"ETA"):], rb"\r *\r$", "the bar was not taken away")
 
     def test_no_bar_on_a_dumb_terminal_or_when_not_wanted(self):
         demo = ["quantize", self.files["demo"], "--type", "Q8_0", "--force", "-o", self.folder / "d.gguf"]

@@ -45,6 +45,9 @@ class Error : public std::exception {
 /// shown.
 std::string printable(std::string_view text);
 
+/// The same for a whole message, which may have gone through printable() in parts: escaped but never cut.
+std::string without_controls(std::string_view text);
+
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 
 }  // namespace qtz

@@ -91,6 +91,14 @@ TEST(Printable, IsNeverMuchLongerThan200Bytes) {
   EXPECT_LE(printable(std::string(100'000, '\xff')).size(), 210u);
 }
 
+TEST(WithoutControls, EscapesAWholeMessageOnceAndNeverCutsIt) {
+  EXPECT_EQ(without_controls("a\nb\x1b[31m\xC2\x9B\xff"), "a\\x0ab\\x1b[31m\\xc2\\x9b\\xff");
+  EXPECT_EQ(without_controls("\xE2\x82\xAC '^a\\.b$'"), "\xE2\x82\xAC '^a\\.b$'");
+  const std::string escaped = printable("\x1b[31m");
+  EXPECT_EQ(without_controls(escaped), escaped) << "what was printable stays as it is";
+  EXPECT_EQ(without_controls(std::string(100'000, 'a')), std::string(100'000, 'a'));
+}
+
 TEST(Error, ContextIsPutInFront) {
   Error error(ErrorKind::numeric, "3 NaN values", "try --on-nan zero");
   error.add_context("tensor 'x'");
