@@ -102,10 +102,53 @@ std::string help_hint(const CLI::App& app) {
               hint.empty() ? help_hint(root) : hint);
 }
 
-void refuse_leftovers(const CLI::App& root, const CLI::App& app) {
+/// The words of the command line, split at the first "--".
+struct Words {
+  std::vector<std::string> before;
+  std::vector<std::string> after;
+};
+
+Words split_words(int argc, const char* const* argv) {
+  Words words;
+  const std::vector<std::string> all(argv + std::min(argc, 1), argv + argc);
+  const auto dashes = std::find(all.begin(), all.end(), "--");
+  words.before.assign(all.begin(), dashes);
+  if (dashes != all.end()) words.after.assign(dashes + 1, all.end());
+  return words;
+}
+
+bool is_flag_of(const CLI::App& app, const std::string& word) {
+  const std::vector<std::string> names = flag_names(app);
+  return std::find(names.begin(), names.end(), word.substr(0, word.find('='))) != names.end();
+}
+
+void refuse_leftovers(const CLI::App& root, const CLI::App& app, const Words& words) {
   const auto leftovers = app.remaining();
   for (const auto& word : leftovers) {
-    if (word != "--") throw_unexpected(root, app, word);
+    if (word == "--") continue;
+    // Flags behind "--" fill the places of arguments, and what is left over then need not be a flag itself.
+    const auto flag = std::find_if(words.after.begin(), words.after.end(),
+                                   [&](const std::string& after) { return is_flag_of(app, after); });
+    if (flag != words.after.end()) {
+      throw Error(ErrorKind::usage,
+                  "'" + printable(*flag) + "' comes after '--', so it is not taken as a flag",
+                  "after '--' every word is an input or another argument; write the flags before it");
+    }
+    throw_unexpected(root, app, word);
+  }
+}
+
+/// "--type= MODEL", as an empty shell variable makes it: CLI11 would take the next word for the value,
+/// and "--force=" for "--force".
+void refuse_empty_values(const CLI::App& app, const Words& words) {
+  for (const auto& word : words.before) {
+    if (!word.starts_with("--") || word.find('=') != word.size() - 1) continue;
+    const std::string name = word.substr(0, word.size() - 1);
+    const CLI::Option* option = app.get_option_no_throw(name);
+    if (option == nullptr) continue;
+    const bool is_switch = option->get_expected_max() == 0;
+    throw Error(ErrorKind::usage, name + (is_switch ? " takes no value" : " was given an empty value"),
+                help_hint(app));
   }
 }
 
@@ -165,6 +208,7 @@ ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
   CommonFlags common;
   for (const auto& command : commands) add_common(*command.app, common);
 
+  const Words words = split_words(argc, argv);
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -174,6 +218,7 @@ ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
     console.data(root.help("", CLI::AppFormatMode::All));
     return ExitCode::ok;
   } catch (const CLI::ParseError& error) {
+    refuse_empty_values(deepest(root), words);
     throw Error(ErrorKind::usage, misuse_text(error), help_hint(deepest(root)));
   }
 
@@ -182,8 +227,9 @@ ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
     return ExitCode::ok;
   }
   const CLI::App& chosen = deepest(root);
-  refuse_leftovers(root, root);
-  refuse_leftovers(root, chosen);
+  refuse_empty_values(chosen, words);
+  refuse_leftovers(root, root, words);
+  refuse_leftovers(root, chosen, words);
   check_values(chosen);
   if (&chosen == &root) {
     throw Error(ErrorKind::usage, "no command given",
