@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "qtz/core/checked.h"
 #include "qtz/core/error.h"
@@ -92,6 +93,18 @@ int rename_without_replacing(const fs::path& from, const fs::path& to) {
   return ::unlink(from.c_str());
 }
 
+/// Throws output when the file system of `folder` has fewer than `size` bytes free; `need` is "X needs ".
+void check_space(const std::string& need, std::uint64_t size, const fs::path& folder) {
+  struct statvfs space {};
+  if (::statvfs(folder.c_str(), &space) != 0) return;
+  const auto free_bytes = checked_mul(space.f_bavail, space.f_frsize);
+  if (!free_bytes || size <= *free_bytes) return;
+  throw Error(
+      ErrorKind::output,
+      need + format_bytes(size) + " but " + shown(folder) + " has " + format_bytes(*free_bytes) + " free",
+      "free some space or choose another folder with -o");
+}
+
 void sync_folder(const fs::path& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail("cannot open folder", folder, errno);
@@ -133,15 +146,28 @@ void check_output_possible(const fs::path& path, std::uint64_t size, const Outpu
     throw Error(ErrorKind::output, "output " + shown(path) + " exists and is a symbolic link to nothing");
   }
 
-  struct statvfs space {};
-  if (::statvfs(folder.c_str(), &space) == 0) {
-    const auto free_bytes = checked_mul(space.f_bavail, space.f_frsize);
-    if (free_bytes && size > *free_bytes) {
-      throw Error(ErrorKind::output,
-                  "output " + shown(path) + " needs " + format_bytes(size) + " but " + shown(folder) +
-                      " has " + format_bytes(*free_bytes) + " free",
-                  "free some space or choose another folder with -o");
-    }
+  check_space("output " + shown(path) + " needs ", size, folder);
+}
+
+void check_outputs_possible(std::span<const WantedOutput> outputs, const OutputOptions& options) {
+  struct Together {
+    fs::path folder;
+    std::uint64_t size = 0;
+    std::size_t count = 0;
+  };
+  std::map<dev_t, Together> by_device;
+  for (const WantedOutput& output : outputs) {
+    check_output_possible(output.path, output.size, options);
+    const fs::path folder = folder_of(output.path);
+    struct stat status {};
+    if (::stat(folder.c_str(), &status) != 0) fail("output folder", folder, errno);
+    Together& together = by_device[status.st_dev];
+    together.folder = folder;
+    together.size = checked_add(together.size, output.size).value_or(~std::uint64_t{0});
+    ++together.count;
+  }
+  for (const auto& [device, together] : by_device) {
+    check_space(std::to_string(together.count) + " outputs together need ", together.size, together.folder);
   }
 }
 

@@ -73,6 +73,7 @@ class Outputs final : public TileWorker::Writer {
       output_options.protect.push_back(input.identity());
 
     std::vector<std::vector<fs::path>> names;
+    std::vector<WantedOutput> wanted;
     std::set<fs::path> seen;
     for (std::size_t plan = 0; plan < plans.size(); ++plan) {
       names.push_back(output_paths(plans[plan], paths[plan]));
@@ -81,9 +82,10 @@ class Outputs final : public TileWorker::Writer {
         if (!seen.insert(fs::absolute(name).lexically_normal()).second) {
           throw Error(ErrorKind::usage, "two outputs have the name " + printable(name.native()));
         }
-        check_output_possible(name, plans[plan].files[file].bytes, output_options);
+        wanted.push_back({name, plans[plan].files[file].bytes});
       }
     }
+    check_outputs_possible(wanted, output_options);
     files_.resize(plans.size());
     for (std::size_t plan = 0; plan < plans.size(); ++plan) {
       for (std::size_t file = 0; file < names[plan].size(); ++file) {

@@ -57,6 +57,16 @@ class OutputFile {
 void check_output_possible(const std::filesystem::path& path, std::uint64_t size,
                            const OutputOptions& options);
 
+/// A file that is to be written.
+struct WantedOutput {
+  std::filesystem::path path;
+  std::uint64_t size = 0;
+};
+
+/// The same for all the files of a run: each must be possible, and those on one file system must fit
+/// together.
+void check_outputs_possible(std::span<const WantedOutput> outputs, const OutputOptions& options);
+
 /// Removes the temporary files of all live OutputFiles; async-signal-safe. For a second SIGINT and fatal
 /// exits.
 void remove_temporary_files() noexcept;

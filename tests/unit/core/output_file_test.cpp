@@ -208,6 +208,25 @@ TEST(OutputFile, LargerThanTheDiskIsRefusedWithBothNumbers) {
   EXPECT_EQ(folder.count(), 0u);
 }
 
+TEST(OutputFiles, ThatDoNotFitTogetherAreRefusedWithBothNumbers) {
+  const ScratchFolder folder;
+  fs::create_directory(folder.path() / "sub");
+  const std::uint64_t most = fs::space(folder.path()).available / 5 * 3;
+  const std::vector<WantedOutput> outputs = {{folder.path() / "a", most}, {folder.path() / "sub/b", most}};
+  for (const WantedOutput& output : outputs) {
+    EXPECT_NO_THROW(check_outputs_possible({&output, 1}, {})) << "each fits by itself";
+  }
+  expect_error(ErrorKind::output, "2 outputs together need", [&] { check_outputs_possible(outputs, {}); });
+  EXPECT_EQ(folder.count(), 1u);
+}
+
+TEST(OutputFiles, AreCheckedOneByOneToo) {
+  const ScratchFolder folder;
+  const std::vector<WantedOutput> outputs = {{folder.path() / "a", 1}, {folder.add("b", "old"), 1}};
+  expect_error(ErrorKind::output, "b exists", [&] { check_outputs_possible(outputs, {}); });
+  EXPECT_NO_THROW(check_outputs_possible(outputs, {true, {}}));
+}
+
 TEST(OutputFile, BeyondTheLimitOfFileSizesIsAnErrorAndLeavesNothing) {
   const ScratchFolder folder;
   rlimit limit{};
@@ -219,6 +238,23 @@ TEST(OutputFile, BeyondTheLimitOfFileSizesIsAnErrorAndLeavesNothing) {
                [&] { OutputFile out(folder.path() / "out", 100'000, {}); });
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
   ::signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(folder.count(), 0u);
+}
+
+TEST(OutputFile, BeyondTheLimitOfOpenFilesIsAResourceErrorAndLeavesNothing) {
+  const ScratchFolder folder;
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlimit small{20, limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &small), 0);
+  std::vector<std::unique_ptr<OutputFile>> files;
+  expect_error(ErrorKind::resource, "Too many open files", [&] {
+    for (int i = 0; i < 30; ++i) {
+      files.push_back(std::make_unique<OutputFile>(folder.path() / std::to_string(i), 3, OutputOptions{}));
+    }
+  });
+  files.clear();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
   EXPECT_EQ(folder.count(), 0u);
 }
 
@@ -241,23 +277,6 @@ TEST(OutputFile, RemovesWhatAKilledRunLeftButNotWhatALiveOneWrites) {
   { OutputFile file(folder.path() / "out", 3, {}); }
   EXPECT_FALSE(fs::exists(folder.path() / ".out.qtz-1-0.tmp"));
   EXPECT_TRUE(fs::exists(folder.path() / ".other.qtz-1-0.tmp"));
-TEST(OutputFile, BeyondTheLimitOfOpenFilesIsAResourceErrorAndLeavesNothing) {
-  const ScratchFolder folder;
-  rlimit limit{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
-  const rlimit small{20, limit.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &small), 0);
-  std::vector<std::unique_ptr<OutputFile>> files;
-  expect_error(ErrorKind::resource, "Too many open files", [&] {
-    for (int i = 0; i < 30; ++i) {
-      files.push_back(std::make_unique<OutputFile>(folder.path() / std::to_string(i), 3, OutputOptions{}));
-    }
-  });
-  files.clear();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
-  EXPECT_EQ(folder.count(), 0u);
-}
-
   EXPECT_TRUE(fs::exists(live));
   ::close(fd);
 }
