@@ -1,4 +1,6 @@
 // qtz quantize: the main job. Says what it will do, does it, says what came out.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -9,7 +11,7 @@
 #include "cli/plan_report.h"
 #include "cli/signals.h"
 #include "cli/table.h"
-#include "qtz/core/output_file.h"
+#include "qtz/core/error.h"
 #include "qtz/core/text.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/pipeline/run.h"
@@ -24,28 +26,31 @@ struct QuantizeFlags {
   bool dry_run = false;
 };
 
-/// Where -o names a folder (see output_names), it may be one that does not exist yet.
-void make_output_folder(const Job& job, const std::string& output) {
-  const bool names_folder = !output.empty() && (output.back() == '/' || job.outputs.size() > 1);
-  const fs::path folder = job.outputs.front().parent_path();
-  std::error_code failure;
-  if (!names_folder || folder.empty() || fs::exists(folder, failure)) return;
-  if (!fs::create_directory(folder, failure)) {
-    throw Error(ErrorKind::output,
-                printable(folder.string()) + ": the folder cannot be created: " + failure.message(),
-                "create it, or name another one with -o");
+/// Where -o names a folder (see output_names), it may be one that does not exist yet. Of a run that wrote
+/// nothing into the folder made for it, the folder does not stay.
+class OutputFolder {
+ public:
+  OutputFolder(const Job& job, const std::string& output) {
+    const bool names_folder = !output.empty() && (output.back() == '/' || job.outputs.size() > 1);
+    const fs::path folder = job.outputs.front().parent_path();
+    std::error_code failure;
+    if (!names_folder || folder.empty() || fs::exists(folder, failure)) return;
+    if (!fs::create_directory(folder, failure)) {
+      throw Error(ErrorKind::output,
+                  printable(folder.string()) + ": the folder cannot be created: " + failure.message(),
+                  "create it, or name another one with -o");
+    }
+    made_ = folder;
   }
-}
+  ~OutputFolder() {
+    if (!made_.empty()) ::rmdir(made_.c_str());  // refuses while anything is in it
+  }
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
 
-void check_outputs(const Job& job, bool force) {
-  OutputOptions options{.overwrite = force, .protect = job.protect};
-  for (const auto& file : job.model.source->files()) options.protect.push_back(file.identity());
-  for (std::size_t i = 0; i < job.plans.size(); ++i) {
-    const auto paths = output_paths(job.plans[i], job.outputs[i]);
-    for (std::size_t f = 0; f < paths.size(); ++f)
-      check_output_possible(paths[f], job.plans[i].files[f].bytes, options);
-  }
-}
+ private:
+  fs::path made_;
+};
 
 JsonValue result_json(const Job& job, const RunResult& result) {
   JsonArray outputs;
@@ -98,8 +103,7 @@ ExitCode run(const QuantizeFlags& flags, Console& console) {
   }
   cancel_token().poll();
   console.detail("backend " + std::string(backend.name) + " (" + std::string(backend.description) + ")");
-  make_output_folder(job, flags.job.output);
-  check_outputs(job, flags.force);
+  const OutputFolder folder(job, flags.job.output);
   const RunOptions options{
       .threads = job.threads, .max_memory = job.max_memory, .overwrite = flags.force, .protect = job.protect};
   const RunResult result =

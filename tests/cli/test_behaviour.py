@@ -328,6 +328,14 @@ class Disk(ProcessTestCase):
             run("quantize", demo, "--type", name, "-o", single)
             self.assertEqual(sha256(single), sha256(self.folder / "both" / f"demo-{name}.gguf"))
 
+    def test_folder_made_for_a_run_that_is_refused_does_not_stay(self):
+        refused = ("quantize", self.files["demo"], "--type", "Q8_0", "--max-memory", "1M", "-o")
+        self.assertEqual(run(*refused, f"{self.folder}/new/").returncode, 8)
+        self.assertEqual(self.names(), [])
+        (self.folder / "old").mkdir()
+        self.assertEqual(run(*refused, f"{self.folder}/old/").returncode, 8)
+        self.assertEqual(self.names(), ["old"])
+
     def test_verify_finds_a_flipped_bit(self):
         out = self.folder / "a.gguf"
         run("quantize", self.files["demo"], "--type", "Q8_0", "-o", out)
