@@ -72,13 +72,23 @@ JsonValue result_json(const Job& job, const RunResult& result) {
                     {"seconds", result.seconds}};
 }
 
-void print_summary(const Job& job, const RunResult& result, Console& console) {
-  for (std::size_t i = 0; i < job.plans.size(); ++i) {
-    for (const auto& path : output_paths(job.plans[i], job.outputs[i])) {
-      console.info("wrote   " + printable(path.string()) + ": " + format_bytes(job.plans[i].total_bytes) +
-                   ", " + format_fixed(job.plans[i].bits_per_weight(), 2) + " bits per weight");
-    }
+/// Every file with its own size; what is true of the whole output goes to the last line.
+void print_files(const QuantPlan& plan, const fs::path& output, Console& console) {
+  const std::string bits = ", " + format_fixed(plan.bits_per_weight(), 2) + " bits per weight";
+  const auto paths = output_paths(plan, output);
+  const bool split = paths.size() > 1;
+  for (std::size_t file = 0; file < paths.size(); ++file) {
+    console.info("wrote   " + printable(paths[file].string()) + ": " + format_bytes(plan.files[file].bytes) +
+                 (split ? "" : bits));
   }
+  if (split) {
+    console.info("total   " + format_bytes(plan.total_bytes) + " in " + std::to_string(paths.size()) +
+                 " files" + bits);
+  }
+}
+
+void print_summary(const Job& job, const RunResult& result, Console& console) {
+  for (std::size_t i = 0; i < job.plans.size(); ++i) print_files(job.plans[i], job.outputs[i], console);
   std::string text = "time    " + format_duration(result.seconds) + " with " +
                      std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads");
   if (result.seconds > 0) {

@@ -328,6 +328,23 @@ class Disk(ProcessTestCase):
             run("quantize", demo, "--type", name, "-o", single)
             self.assertEqual(sha256(single), sha256(self.folder / "both" / f"demo-{name}.gguf"))
 
+    def test_every_shard_is_reported_with_its_own_size(self):
+        shards = {"a.weight": 40, "b.weight": 4000}
+        weight_map = {}
+        for number, (name, rows) in enumerate(shards.items(), 1):
+            file = f"model-{number:05}-of-00002.safetensors"
+            fixtures.write_safetensors(self.folder / file, {name: ("BF16", [rows, 256], b"")})
+            weight_map[name] = file
+        index = self.folder / "model.safetensors.index.json"
+        index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+        result = run("quantize", index, "--type", "Q8_0", "--keep-split", "-o", self.folder / "out.gguf")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        first, second = (self.folder / f"out-{number:05}-of-00002.gguf" for number in (1, 2))
+        text = result.stderr.decode()
+        self.assertIn(f"{first.name}: {first.stat().st_size / 1e3:.1f} kB\n", text)
+        self.assertIn(f"{second.name}: {second.stat().st_size / 1e6:.2f} MB\n", text)
+        self.assertIn("in 2 files", text)
+
     def test_folder_made_for_a_run_that_is_refused_does_not_stay(self):
         refused = ("quantize", self.files["demo"], "--type", "Q8_0", "--max-memory", "1M", "-o")
         self.assertEqual(run(*refused, f"{self.folder}/new/").returncode, 8)
