@@ -222,9 +222,9 @@ Job make_job(const JobFlags& flags, std::string_view command) {
 
   if (!flags.recipe.empty()) {
     plan_options.types.recipe = read_recipe(flags.recipe);
-    job.protect.push_back(InputFile(flags.recipe).identity());
+    job.protect.push_back(identity_of(flags.recipe));
   }
-  if (!flags.metadata.empty()) job.protect.push_back(InputFile(flags.metadata).identity());
+  if (!flags.metadata.empty()) job.protect.push_back(identity_of(flags.metadata));
   if (!flags.imatrix.empty()) {
     plan_options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
     job.protect.push_back(plan_options.importance->file().identity());

@@ -23,17 +23,18 @@ std::int64_t mtime_ns(const struct stat& status) {
   return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
+[[noreturn]] void fail_to_open(const std::filesystem::path& path, int error) {
+  const bool too_many_files = error == EMFILE || error == ENFILE;
+  throw Error(too_many_files ? ErrorKind::resource : ErrorKind::input_missing,
+              "cannot open " + shown(path) + ": " + std::strerror(error));
+}
+
 }  // namespace
 
 InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer before we can refuse it.
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd_ < 0) {
-    const int error = errno;
-    const ErrorKind kind =
-        error == EMFILE || error == ENFILE ? ErrorKind::resource : ErrorKind::input_missing;
-    throw Error(kind, "cannot open " + shown(path_) + ": " + std::strerror(error));
-  }
+  if (fd_ < 0) fail_to_open(path_, errno);
   struct stat status {};
   if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(fd_);
@@ -99,6 +100,48 @@ void InputFile::check_unchanged() const {
     throw Error(ErrorKind::input_invalid, shown(path_) + " was changed while it was read",
                 "run again when it is complete");
   }
+}
+
+namespace {
+
+bool is_pipe(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+std::string read_pipe(const std::filesystem::path& path, std::uint64_t limit) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0) fail_to_open(path, errno);
+  std::string text;
+  char buffer[1u << 14];
+  ssize_t got = 0;
+  int error = 0;
+  do {
+    got = ::read(fd, buffer, sizeof buffer);
+    error = errno;
+    if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
+  } while ((got > 0 && text.size() <= limit) || (got < 0 && error == EINTR));
+  ::close(fd);
+  if (got < 0) {
+    throw Error(ErrorKind::input_missing, "reading " + shown(path) + ": " + std::strerror(error));
+  }
+  if (text.size() > limit) {
+    throw Error(ErrorKind::input_invalid,
+                shown(path) + " gives more than the " + format_bytes(limit) + " that are read");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string read_text_file_or_pipe(const std::filesystem::path& path, std::uint64_t limit) {
+  return is_pipe(path) ? read_pipe(path, limit) : read_text_file(path, limit);
+}
+
+FileIdentity identity_of(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail_to_open(path, errno);
+  return {status.st_dev, status.st_ino};
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit) {

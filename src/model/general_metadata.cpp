@@ -304,8 +304,9 @@ class General {
   }
 
   void read_overrides(const std::filesystem::path& path) {
-    const JsonValue document = parse_json_file(path, JsonLimits{});
+    const JsonLimits limits;
     const std::string where = printable(path.native());
+    const JsonValue document = parse_json(read_text_file_or_pipe(path, limits.max_bytes), limits, where);
     if (!document.is_object()) {
       throw Error(ErrorKind::input_invalid, where + ": is not a JSON object",
                   R"(it should read like {"general.name": "...", "general.author": "..."})");

@@ -64,7 +64,7 @@ TypeRule parse_type_rule(std::string_view text) {
 }
 
 std::vector<TypeRule> read_recipe(const std::filesystem::path& path) {
-  std::string text = read_text_file(path, kMaxRecipeBytes);
+  std::string text = read_text_file_or_pipe(path, kMaxRecipeBytes);
   std::string_view rest = text;
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());

@@ -156,6 +156,31 @@ class Streams(ProcessTestCase):
         _, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, err), (0, b""))
 
+    def test_recipe_and_metadata_may_come_from_a_pipe(self):
+        def piped(text):
+            reading, writing = os.pipe()
+            os.write(writing, text)
+            os.close(writing)
+            self.addCleanup(os.close, reading)
+            return reading
+
+        recipe, metadata = piped(b"ffn_down = Q5_1\n"), piped(b'{"general.author": "Somebody Known"}')
+        out = self.folder / "piped.gguf"
+        result = run("quantize", self.files["demo"], "--type", "Q4_0", "-o", out, "-v", "--recipe", f"/dev/fd/{recipe}",
+                     "--metadata", f"/dev/fd/{metadata}", pass_fds=(recipe, metadata))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        shown = run("inspect", out).stdout
+        self.assertIn(b"Q5_1", shown)
+        self.assertIn(b"Somebody Known", shown)
+
+    def test_weights_from_a_pipe_are_refused(self):
+        reading, writing = os.pipe()
+        os.close(writing)
+        result = run("quantize", f"/dev/fd/{reading}", "--type", "Q4_0", pass_fds=(reading,))
+        os.close(reading)
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertIn(b"not a regular file", result.stderr)
+
     def test_hints_and_messages_never_steer_the_terminal(self):
         for word in ("./\x1b]0;title\x07\x1b[2J", "./a\nerror: faked", "./\u009b2J", "./a\rb"):
             with self.subTest(repr(word)):

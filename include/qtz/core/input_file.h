@@ -49,4 +49,11 @@ class InputFile {
 /// The whole content of a small file. Throws input_invalid when it is larger than `limit` bytes.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit);
 
+/// The same for a file that a person named, which may be a pipe too: "<(command)", a FIFO. Waits for its
+/// writer, so it is not for files that merely lie in a folder.
+std::string read_text_file_or_pipe(const std::filesystem::path& path, std::uint64_t limit);
+
+/// Of whatever has that name, without opening it. Throws input_missing.
+FileIdentity identity_of(const std::filesystem::path& path);
+
 }  // namespace qtz

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
+#include <thread>
 #include <vector>
 
 #include "support/expect_error.h"
@@ -137,6 +140,27 @@ TEST(InputFile, CanBeMoved) {
   std::string text(3, ' ');
   second.read(0, std::as_writable_bytes(std::span(text)));
   EXPECT_EQ(text, "abc");
+}
+
+TEST(ReadTextFile, OfAPipeReadsAllOrRefusesWhereAPipeMayBe) {
+  const ScratchFolder folder;
+  const fs::path fifo = folder.path() / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const std::string text(200'000, 'x');  // more than a pipe holds at once
+  const auto old_handler = ::signal(SIGPIPE, SIG_IGN);
+  const auto read_while_written = [&](std::uint64_t limit) {
+    const std::jthread writer([&] { std::ofstream(fifo) << text; });
+    return read_text_file_or_pipe(fifo, limit);
+  };
+  EXPECT_EQ(read_while_written(200'000), text);
+  expect_error(ErrorKind::input_invalid, "gives more than the 1.00 kB", [&] { read_while_written(1000); });
+  ::signal(SIGPIPE, old_handler);
+  EXPECT_EQ(read_text_file_or_pipe(folder.add("f", "abc"), 3), "abc");
+  expect_error(ErrorKind::input_invalid, "is not a regular file", [&] { read_text_file(fifo, 1000); });
+  expect_error(ErrorKind::input_invalid, "is not a regular file",
+               [&] { read_text_file_or_pipe(folder.path(), 1000); });
+  expect_error(ErrorKind::input_missing, "cannot open",
+               [&] { read_text_file_or_pipe(folder.path() / "nothing", 1000); });
 }
 
 TEST(ReadTextFile, ReadsAllOrRefuses) {
