@@ -32,22 +32,6 @@ std::string model_text(const Job& job) {
   return text + ", " + format_bytes(stored_bytes(*job.model.source)) + " to read";
 }
 
-/// to_recipe's lines without their reasons, one per entry; those of tensors that no recipe can change are
-/// comments.
-std::vector<std::string> recipe_rules(const QuantPlan& plan) {
-  const std::string text = to_recipe(plan);
-  std::vector<std::string> rules;
-  std::size_t at = 0;
-  for (const auto& entry : plan.entries) {
-    const auto end = text.find('\n', at);
-    const std::size_t reason = std::string_view("  # ").size() + entry.why.size();
-    QTZ_CHECK(end != std::string::npos && end - at >= reason);
-    rules.push_back(text.substr(at, end - at - reason));
-    at = end + 1;
-  }
-  return rules;
-}
-
 JsonValue shape_json(const Shape& shape) {
   JsonArray dims;
   for (const auto dim : shape.dims()) dims.emplace_back(dim);
@@ -114,9 +98,12 @@ void print_preflight(const Job& job, Console& console) {
 
 std::string plan_text(const Job& job, std::size_t index) {
   const QuantPlan& plan = job.plans[index];
-  const std::vector<std::string> rules = recipe_rules(plan);
+  std::vector<std::string> rules;
   std::size_t width = 0;
-  for (const auto& rule : rules) width = std::max(width, rule.size());
+  for (const auto& entry : plan.entries) {
+    rules.push_back(recipe_rule(entry));
+    width = std::max(width, rules.back().size());
+  }
 
   TextTable comments({{"# shape"}, {"from"}, {"bytes", TextTable::Align::right}, {"why"}});
   for (const auto& entry : plan.entries) {

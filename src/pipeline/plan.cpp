@@ -182,25 +182,4 @@ QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const Pla
   return plan;
 }
 
-std::string to_recipe(const QuantPlan& plan) {
-  constexpr std::string_view kSpecial = "\\^$.|?*+()[]{}#";
-  std::string text;
-  for (const PlanEntry& entry : plan.entries) {
-    std::string pattern;
-    for (const char c : entry.name) {
-      if (const auto byte = static_cast<unsigned char>(c); byte < 0x20 || byte == 0x7f) {
-        constexpr std::string_view kHex = "0123456789abcdef";
-        pattern += {'\\', 'x', kHex[byte >> 4u], kHex[byte & 15u]};  // a line stays a line, and safe to show
-        continue;
-      }
-      if (kSpecial.find(c) != std::string_view::npos) pattern += '\\';
-      pattern += c;
-    }
-    const bool adjustable = !entry.fixed && traits(entry.type).encodable;
-    text += std::string(adjustable ? "" : "# ") + "^" + pattern + "$ = " + std::string(name_of(entry.type)) +
-            "  # " + entry.why + "\n";
-  }
-  return text;
-}
-
 }  // namespace qtz

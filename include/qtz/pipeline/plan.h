@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -83,6 +84,14 @@ struct QuantPlan {
 /// importance for tensors that have none, quantized tensors without allow_requantize), input_invalid for what
 /// GGUF cannot hold and for importance of another model.
 QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const PlanOptions& options);
+
+/// A regular expression that finds this name and no other: on one line, safe to show and to put between
+/// single quotes, whatever the name holds.
+std::string exact_pattern(std::string_view name);
+
+/// The line of to_recipe() for a tensor without its reason: "^name$ = TYPE", as a comment where no recipe can
+/// change the type.
+std::string recipe_rule(const PlanEntry& entry);
 
 /// The plan as recipe text: "^name$ = TYPE  # why" lines, readable by read_recipe. Tensors that no recipe can
 /// change are comments.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "planned_models.h"
@@ -106,6 +107,32 @@ TEST(Recipes, PrintedFromAPlanGiveThatPlanAgainUnderAnyFileType) {
     EXPECT_EQ(again.entries[i].type, plan.entries[i].type) << plan.entries[i].name;
   }
   EXPECT_EQ(entry_of(again, "output.weight").type, DType::bf16);
+}
+
+TEST(Recipes, StayLinesWhateverNamesAndPatternsHold) {
+  PlanOptions options;
+  options.types.tensor_rules.push_back(parse_type_rule("attn_v|\nfoo=Q4_0"));
+  const QuantPlan plan = make_plan(dense_model(1), find_file_type("Q8_0"), options);
+  const std::string text = to_recipe(plan);
+  EXPECT_NE(text.find("attn_v\\.weight$ = Q4_0  # --tensor-type attn_v|\\x0afoo\n"), std::string::npos)
+      << text;
+  EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')), plan.entries.size());
+  EXPECT_EQ(recipe_rule(entry_of(plan, "output_norm.weight")), "# ^output_norm\\.weight$ = F32");
+}
+
+TEST(ExactPatterns, FindTheNameAndNoOther) {
+  EXPECT_EQ(exact_pattern("a.b"), "^a\\.b$");
+  for (const std::string name : {"blk.0.attn_q.weight", "odd#name (1)", "it's", "line\nbreak", "\x1b[31m",
+                                 "\\", "caf\xc3\xa9", "\xc2\x85next", "\xe6\x97\xa5.weight", "a=b"}) {
+    const std::string pattern = exact_pattern(name);
+    EXPECT_EQ(printable(pattern), pattern);
+    EXPECT_EQ(pattern.find('\''), std::string::npos) << pattern;
+    EXPECT_TRUE(Regex(pattern).search(name)) << pattern;
+    EXPECT_FALSE(Regex(pattern).search("x" + name)) << pattern;
+    EXPECT_FALSE(Regex(pattern).search(name + "x")) << pattern;
+  }
+  EXPECT_FALSE(Regex(exact_pattern("a.b")).search("aXb"));
+  EXPECT_NO_THROW(Regex(exact_pattern("\xff\xc3"))) << "no UTF-8, still a pattern";
 }
 
 TEST(Precedence, IsRuleThenRecipeThenOutputOptionThenMix) {
