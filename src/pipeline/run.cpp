@@ -157,14 +157,33 @@ std::string tensor_text(const TensorSource& source, const PlanEntry& entry) {
   return text;
 }
 
+std::string wider_type_hint(const PlanEntry& entry) {
+  const std::string wider = entry.type == DType::bf16 ? "F32" : "BF16";
+  if (entry.fixed) return "no rule applies to this tensor; choose a wider file type: --type " + wider;
+  return "store it in a wider type: --tensor-type '" + exact_pattern(entry.name) + "=" + wider + "'";
+}
+
+/// What continues in spite of NaN and infinite weights: what every target of the tensor can follow.
+std::string on_nan_hint(const TileJob& job) {
+  const auto all = [&](bool (*can)(const PlanEntry&) noexcept) {
+    return std::all_of(job.targets.begin(), job.targets.end(),
+                       [&](const TileTarget& target) { return can(*target.entry); });
+  };
+  const bool zero = all(can_zero_nonfinite);
+  const bool keep = all(can_keep_nonfinite);
+  if (zero && keep) return "--on-nan zero or --on-nan keep continues";
+  if (zero) return "--on-nan zero replaces them and continues";
+  if (keep) return "quantize from the 16-bit model, or continue with --on-nan keep";
+  return "quantize from the 16-bit model";
+}
+
 [[noreturn]] void throw_problem(const TileProblem& problem, const TensorSource& source,
                                 std::vector<TileWorker>& workers, const CancelToken& cancel) {
   const PlanEntry& entry = *problem.entry;
   const std::string tensor = tensor_text(source, entry);
   const std::string type(name_of(entry.type));
   if (problem.kind == TileProblem::Kind::too_large) {
-    throw Error(ErrorKind::numeric, tensor + " holds weights too large for " + type,
-                "store it in a wider type: --tensor-type '^" + entry.name + "$=BF16'");
+    throw Error(ErrorKind::numeric, tensor + " holds weights too large for " + type, wider_type_hint(entry));
   }
 
   // Count in the whole tensor, so that the message says how bad it is.
@@ -193,7 +212,7 @@ std::string tensor_text(const TensorSource& source, const PlanEntry& entry) {
       throw Error(ErrorKind::numeric, what + " inside its " + type + " blocks, which are copied as they are",
                   "quantize from the 16-bit model, or continue with --on-nan keep");
     default:
-      throw Error(ErrorKind::numeric, what, "--on-nan zero or --on-nan keep continues");
+      throw Error(ErrorKind::numeric, what, on_nan_hint(job));
   }
 }
 

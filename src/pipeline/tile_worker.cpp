@@ -19,6 +19,14 @@ bool is_block_type(DType type) noexcept {
 
 }  // namespace
 
+bool can_keep_nonfinite(const PlanEntry& entry) noexcept {
+  return entry.copied() || !is_block_type(entry.type);
+}
+
+bool can_zero_nonfinite(const PlanEntry& entry) noexcept {
+  return !entry.copied() || !is_block_type(entry.type);
+}
+
 TileWorker::TileWorker(const TileBounds& bounds, const Backend& backend, OnNan on_nan)
     : backend_(backend),
       on_nan_(on_nan),
@@ -67,10 +75,10 @@ std::optional<TileProblem> TileWorker::treat_nonfinite(const TileJob& job, std::
   }
   for (const TileTarget& target : job.targets) {
     const PlanEntry& entry = *target.entry;
-    if (on_nan_ == OnNan::keep && is_block_type(entry.type) && !entry.copied()) {
+    if (on_nan_ == OnNan::keep && !can_keep_nonfinite(entry)) {
       return TileProblem{TileProblem::Kind::cannot_keep, &job, &entry};
     }
-    if (on_nan_ == OnNan::zero && is_block_type(entry.type) && entry.copied()) {
+    if (on_nan_ == OnNan::zero && !can_zero_nonfinite(entry)) {
       return TileProblem{TileProblem::Kind::cannot_zero, &job, &entry};
     }
   }

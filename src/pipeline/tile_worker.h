@@ -27,6 +27,11 @@ struct TileProblem {
   const PlanEntry* entry;  ///< the target that cannot take it
 };
 
+/// Whether the entry's type can hold NaN and infinite weights (OnNan::keep), and whether zeros can be written
+/// in their place (OnNan::zero): blocks that are copied are not opened.
+bool can_keep_nonfinite(const PlanEntry& entry) noexcept;
+bool can_zero_nonfinite(const PlanEntry& entry) noexcept;
+
 class TileWorker {
  public:
   /// Receives encoded bytes of a target from byte `at` of the tensor on. Thread-safe.

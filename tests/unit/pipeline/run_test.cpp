@@ -206,6 +206,27 @@ TEST(Nonfinite, WeightsOfTheWholeTensorAreCountedAndTheFirstBadTensorIsNamed) {
   }
 }
 
+TEST(Nonfinite, WeightsCanBeKeptIsSaidOnlyWhereEveryTargetCan) {
+  const ScratchFolder folder;
+  auto values = weights(64 * 256, 4);
+  values[300] = kNan;
+  const GgufModel model = model_of({in_memory("a.weight", {64, 256}, DType::f32, values)});
+  const auto hint_of = [&](const std::vector<const char*>& types) {
+    std::vector<QuantPlan> plans;
+    std::vector<fs::path> outputs;
+    for (const char* type : types) {
+      plans.push_back(make_plan(model, find_file_type(type), {}));
+      outputs.push_back(folder.path() / type);
+    }
+    return error_of([&] { execute(plans, outputs, scalar(), {}, silent_progress(), CancelToken()); }).hint();
+  };
+  EXPECT_NE(hint_of({"F16"}).find("--on-nan keep"), std::string::npos);
+  for (const auto& types : {std::vector{"Q8_0"}, std::vector{"F16", "Q8_0"}}) {
+    EXPECT_NE(hint_of(types).find("--on-nan zero"), std::string::npos);
+    EXPECT_EQ(hint_of(types).find("keep"), std::string::npos);
+  }
+}
+
 TEST(Nonfinite, WeightsBecomeZeroOnDemand) {
   const ScratchFolder folder;
   auto values = weights(64 * 256, 4);
@@ -272,6 +293,33 @@ TEST(TooLarge, WeightsNeverBecomeInfinite) {
     EXPECT_NE(error.message().find("too large for"), std::string::npos) << error.message();
   }
   EXPECT_EQ(folder.count(), 1u);
+}
+
+TEST(TooLarge, IsFollowedByARuleThatHelps) {
+  const ScratchFolder folder;
+  auto values = weights(64 * 256, 4);
+  values[700] = 1e38f;
+  const GgufModel model = model_of({in_memory("it's (a).weight", {64, 256}, DType::f32, values)});
+  const Error error =
+      error_of([&] { run(make_plan(model, find_file_type("Q8_0"), {}), folder.path() / "out"); });
+  const std::string hint = error.hint();
+  const auto first = hint.find('\'');
+  const auto last = hint.rfind('\'');
+  ASSERT_NE(first, last) << hint;
+  PlanOptions options;
+  options.types.tensor_rules.push_back(parse_type_rule(hint.substr(first + 1, last - first - 1)));
+  EXPECT_NO_THROW(run(make_plan(model, find_file_type("Q8_0"), options), folder.path() / "out")) << hint;
+}
+
+TEST(TooLarge, OfATensorThatFollowsNoRuleNamesAFileType) {
+  const ScratchFolder folder;
+  auto values = weights(64 * 256, 4);
+  values[700] = 1e38f;
+  const GgufModel model = model_of({in_memory("a.bias", {64, 256}, DType::f32, values)});
+  const Error error =
+      error_of([&] { run(make_plan(model, find_file_type("F16"), {}), folder.path() / "out"); });
+  EXPECT_NE(error.hint().find("--type BF16"), std::string::npos) << error.hint();
+  EXPECT_NO_THROW(run(make_plan(model, find_file_type("BF16"), {}), folder.path() / "out"));
 }
 
 TEST(TooLarge, IsNotSaidOfWeightsThatFit) {
