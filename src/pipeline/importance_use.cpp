@@ -4,6 +4,7 @@
 
 #include "file_types.h"
 #include "qtz/core/error.h"
+#include "rule_use.h"
 #include "tensor_role.h"
 
 namespace qtz {
@@ -28,12 +29,40 @@ bool needs_importance(const FileType& file_type, const PlanEntry& entry) noexcep
 }  // namespace
 
 ImportanceUse::ImportanceUse(const ImportanceMatrix* matrix, std::span<const std::string> include,
-                             std::span<const std::string> exclude)
+                             std::span<const std::string> exclude, std::span<const ModelTensor> tensors,
+                             const LayerPruning& pruning)
     : matrix_(matrix), include_(include.begin(), include.end()), exclude_(exclude.begin(), exclude.end()) {
   if (matrix_ == nullptr) return;
-  const std::vector<std::string> names = matrix_->names();
-  size_ = static_cast<std::uint64_t>(
-      std::count_if(names.begin(), names.end(), [&](const std::string& name) { return in_use(name); }));
+  names_ = matrix_->names();
+  require_same_model(tensors);
+  require_matches("--include-weights", include_);
+  require_matches("--exclude-weights", exclude_);
+  used_ = std::any_of(tensors.begin(), tensors.end(), [&](const ModelTensor& tensor) {
+    return in_use(tensor.name) && !matrix_->find(tensor.name).empty() && pruning.renamed(tensor.name);
+  });
+}
+
+void ImportanceUse::require_same_model(std::span<const ModelTensor> tensors) const {
+  const auto has_entry = [&](const ModelTensor& tensor) { return !matrix_->find(tensor.name).empty(); };
+  if (std::any_of(tensors.begin(), tensors.end(), has_entry)) return;
+  const std::vector<std::string_view> names(names_.begin(), names_.end());
+  throw Error(ErrorKind::input_invalid,
+              printable(matrix_->file().path().native()) +
+                  ": the importance matrix is of another model: it has no entry for any tensor" +
+                  (names.empty() ? "" : ", but for " + quoted_list(names)),
+              "make one of this model with llama-imatrix, or leave --imatrix out");
+}
+
+void ImportanceUse::require_matches(std::string_view flag, std::span<const std::string> words) const {
+  for (const std::string& word : words) {
+    const auto has_word = [&](const std::string& name) { return name.find(word) != std::string::npos; };
+    if (std::any_of(names_.begin(), names_.end(), has_word)) continue;
+    const std::vector<std::string_view> names(names_.begin(), names_.end());
+    throw Error(ErrorKind::usage,
+                std::string(flag) + " '" + printable(word) + "' is part of no name in " +
+                    printable(matrix_->file().path().native()) + suggest_name(word, names),
+                "it is a piece of a name, not a pattern, and case matters");
+  }
 }
 
 bool ImportanceUse::in_use(std::string_view name) const noexcept {
@@ -58,11 +87,13 @@ std::span<const float> ImportanceUse::find(std::string_view name, const Shape& s
 }
 
 void ImportanceUse::describe(KvList& metadata) const {
-  if (size_ == 0) return;
+  if (!used_) return;
+  const auto in_use_count =
+      std::count_if(names_.begin(), names_.end(), [&](const std::string& name) { return in_use(name); });
   metadata.set("quantize.imatrix.file", matrix_->file().path().filename().native());
   if (!matrix_->datasets().empty())
     metadata.set("quantize.imatrix.dataset", std::string(matrix_->datasets().front()));
-  metadata.set("quantize.imatrix.entries_count", static_cast<std::uint32_t>(size_));
+  metadata.set("quantize.imatrix.entries_count", static_cast<std::uint32_t>(in_use_count));
   if (matrix_->chunks() > 0) metadata.set("quantize.imatrix.chunks_count", matrix_->chunks());
 }
 

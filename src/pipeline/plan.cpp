@@ -8,6 +8,7 @@
 #include "prune.h"
 #include "qtz/core/error.h"
 #include "qtz/formats/gguf_split.h"
+#include "rule_use.h"
 #include "tensor_role.h"
 
 namespace qtz {
@@ -60,12 +61,14 @@ void require_quantizable_source(const PlanEntry& entry, bool allow_requantize) {
 
 std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, const FileType& file_type,
                                     const GgufModel& model, const KvList& metadata,
-                                    const PlanOptions& options, const ImportanceUse& importance) {
+                                    const PlanOptions& options, const ImportanceUse& importance,
+                                    std::vector<std::string>& warnings) {
   std::vector<ModelTensor> tensors;
   tensors.reserve(candidates.size());
   for (const Candidate& candidate : candidates) tensors.push_back(candidate.tensor);
-  const ModelOrigin origin{model.from_gguf, model.generic, importance.size() > 0};
+  const ModelOrigin origin{model.from_gguf, model.generic, importance.is_used()};
   std::vector<TensorChoice> choices = choose_types(file_type, tensors, metadata, origin, options.types);
+  check_type_rules(options.types, tensors, choices, warnings);
 
   std::vector<PlanEntry> entries(candidates.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -114,16 +117,6 @@ void lay_out(QuantPlan& plan, const std::vector<std::uint32_t>& file_of_entry) {
   }
 }
 
-std::string names_of(const std::vector<std::string_view>& names) {
-  constexpr std::size_t kShown = 4;
-  std::string list;
-  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i) {
-    list += (i == 0 ? "" : ", ") + printable(names[i]);
-  }
-  if (names.size() > kShown) list += ", ...";
-  return list;
-}
-
 void add_warnings(QuantPlan& plan, const ImportanceUse& importance) {
   std::vector<std::string_view> fell_back;
   std::vector<std::string_view> without;
@@ -138,11 +131,15 @@ void add_warnings(QuantPlan& plan, const ImportanceUse& importance) {
   if (!fell_back.empty()) {
     plan.warnings.push_back(
         std::to_string(fell_back.size()) +
-        " tensors take a substitute type because of their row length: " + names_of(fell_back));
+        " tensors take a substitute type because of their row length: " + quoted_list(fell_back));
   }
-  if (importance.size() > 0 && !without.empty()) {
+  if (importance.is_used() && !without.empty()) {
     plan.warnings.push_back("the importance matrix has no values for " + std::to_string(without.size()) +
-                            " tensors: " + names_of(without));
+                            " tensors: " + quoted_list(without));
+  }
+  if (plan.importance != nullptr && !importance.is_used()) {
+    plan.warnings.push_back(
+        "the importance matrix changes nothing: the entries in use are of no tensor of the output");
   }
 }
 
@@ -163,7 +160,8 @@ QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const Pla
   const LayerPruning pruning(options.prune_layers, model.tensors);
   std::vector<Candidate> candidates = candidates_of(model, pruning);
   put_in_order(candidates, options.keep_split);
-  const ImportanceUse importance(options.importance.get(), options.include_weights, options.exclude_weights);
+  const ImportanceUse importance(options.importance.get(), options.include_weights, options.exclude_weights,
+                                 model.tensors, pruning);
 
   plan.metadata = model.metadata;
   for (const std::string_view key : {kSplitNoKey, kSplitCountKey, kSplitTensorsKey}) plan.metadata.erase(key);
@@ -174,7 +172,8 @@ QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const Pla
   for (const auto& [key, value] : options.override_kv) plan.metadata.set(key, value);
 
   // Mix rules see the model as it was: depth before pruning, as llama-quantize does.
-  plan.entries = make_entries(candidates, file_type, model, plan.metadata, options, importance);
+  plan.entries =
+      make_entries(candidates, file_type, model, plan.metadata, options, importance, plan.warnings);
   pruning.apply(plan.metadata, model.architecture, plan.warnings);
   require_importance(file_type, plan.entries);
   lay_out(plan, output_files(candidates, options.keep_split));

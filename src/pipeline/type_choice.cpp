@@ -23,6 +23,10 @@ const TypeRule* first_match(const std::vector<TypeRule>& rules, std::string_view
   return found == rules.end() ? nullptr : &*found;
 }
 
+TensorChoice by_rule(const TypeRule& rule, const std::string& origin) {
+  return {rule.type, origin + rule.pattern.pattern(), false, false, &rule};
+}
+
 /// A type whose blocks fit the row, walking down the list of substitutes.
 TensorChoice fit_to_row(TensorChoice choice, std::uint64_t cols) {
   const DType wanted = choice.type;
@@ -56,10 +60,10 @@ class TypeChooser {
       return {unquantized_type(tensor), std::string(*why), true};
     }
     if (const TypeRule* rule = first_match(options_.tensor_rules, tensor.name)) {
-      return fit_to_row({rule->type, "--tensor-type " + rule->pattern.pattern()}, shape.cols());
+      return fit_to_row(by_rule(*rule, "--tensor-type "), shape.cols());
     }
     if (const TypeRule* rule = first_match(options_.recipe, tensor.name)) {
-      return fit_to_row({rule->type, "recipe " + rule->pattern.pattern()}, shape.cols());
+      return fit_to_row(by_rule(*rule, "recipe "), shape.cols());
     }
     return fit_to_row(without_rules(tensor), shape.cols());
   }

@@ -1,8 +1,8 @@
 """The command line, case by case: what is typed, how it must end, what must be read where.
 
 A case is (name, arguments, exit code, pieces of stdout, pieces of stderr). {fields} are files of fixtures.py. An empty
-list for stdout means: nothing at all, because stdout carries data only. Pieces of stderr starting with "!" must not
-occur. Cases run in order, in one folder, so a later one may use what an earlier one made.
+list for stdout means: nothing at all, because stdout carries data only. Pieces that start with "!" must not occur.
+Cases run in order, in one folder, so a later one may use what an earlier one made.
 """
 
 MISUSE = [
@@ -48,6 +48,10 @@ MISUSE = [
     ("override not boolean", "plan {demo} --type Q8_0 --override-kv a.b=bool:yes", 2, [], ["true or false"]),
     ("include and exclude", "plan {demo} --type Q8_0 --include-weights a --exclude-weights b", 2, [], ["exclude each other"]),
     ("include without imatrix", "plan {demo} --type Q8_0 --include-weights a", 2, [], ["--imatrix"]),
+    ("include of no entry", "plan {demo} --type Q8_0 --imatrix {imatrix} --include-weights atn_q", 2, [], ["--include-weights 'atn_q'", "did you mean attn_q?"]),
+    ("exclude of no entry", "plan {demo} --type Q8_0 --imatrix {imatrix} --exclude-weights zzz", 2, [], ["--exclude-weights 'zzz'", "demo.imatrix"]),
+    ("rule for no tensor", "plan {demo} --type Q8_0 --tensor-type atn_v=Q6_K", 2, [], ["'atn_v' matches no tensor", "did you mean attn_v?"]),
+    ("rule for no tensor, two types", "quantize {demo} --type Q8_0 --type Q4_0 --tensor-type self_attn=Q6_K", 2, [], ["'self_attn' matches no tensor"]),
     ("prune nonsense", "plan {demo} --type Q8_0 --prune-layers 1,,2", 2, [], ["--prune-layers"]),
     ("one name for two types", "quantize {demo} --type Q8_0 --type Q4_0 -o x.gguf", 2, [], ["names one file for 2 types", "{type}"]),
     ("the same type twice", "quantize {demo} --type Q4_K --type Q4_K_M", 2, [], ["two outputs would be called", "once"]),
@@ -88,6 +92,7 @@ INPUTS = [
     ("garbage", "quantize {garbage} --type Q8_0", 4, [], ["garbage.safetensors"]),
     ("garbage inspected", "inspect {garbage}", 4, [], ["garbage.safetensors"]),
     ("unknown architecture", "quantize {unknown} --type Q8_0", 4, [], ["NoSuchModelForCausalLM", "--arch"]),
+    ("imatrix of another model", "plan {demo} --type Q4_0 --imatrix {foreign_imatrix}", 4, [], ["foreign.imatrix", "of another model", "blk.99.attn_q.weight"]),
     ("a device", "inspect /dev/null", 4, [], ["/dev/null"]),
     ("verify something else", "verify {plain}", 7, [], ["plain.safetensors", "is a safetensors file"]),
     ("verify what is not there", "verify {tmp}/nothing.gguf", 3, [], ["nothing.gguf"]),
@@ -127,6 +132,12 @@ WORK = [
     ("tensor type", "plan {demo} --type Q4_K_M --tensor-type attn_v=F16", 0, ["= F16"], []),
     ("pattern with a line break", "plan {demo} --type Q8_0 --tensor-type 'attn_v|\nfoo=Q4_0'", 0, ["= Q4_0", "attn_v|\\x0afoo"], []),
     ("recipe", "plan {demo} --type Q4_0 --recipe {good_recipe}", 0, ["= Q8_0"], []),
+    ("rule for norms only", "plan {demo} --type Q4_0 --type Q8_0 --tensor-type attn_norm=F16", 0, ["= Q4_0"], ["'attn_norm' changes nothing"]),
+    ("recipe with an idle line", "plan {demo} --type Q4_0 --recipe {idle_recipe}", 0, ["= Q8_0"], ["1 line of the recipe matches no tensor: 'self_attn.v_proj'"]),
+    ("imatrix", "quantize {demo} --type Q4_0 --imatrix {imatrix} -o {tmp}/im.gguf", 0, [], ["no values for"]),
+    ("imatrix is named", "inspect {tmp}/im.gguf", 0, ["quantize.imatrix.entries_count"], []),
+    ("imatrix of which nothing is used", "quantize {demo} --type Q4_0 --imatrix {imatrix} --include-weights mm. -o {tmp}/unused.gguf", 0, [], ["importance matrix changes nothing"]),
+    ("imatrix is not named", "inspect {tmp}/unused.gguf --json", 0, ['"general.architecture"', "!quantize.imatrix"], []),
     ("override", "quantize {demo} --type Q8_0 -o {tmp}/kv.gguf --override-kv general.note=str:hello --override-kv qtz.x=u64:7", 0, [], []),
     ("override is stored", "inspect {tmp}/kv.gguf", 0, ['"hello"', "u64"], []),
     ("model name", "quantize {demo} --type Q8_0 -o {tmp}/name.gguf --model-name 'My Model'", 0, [], []),

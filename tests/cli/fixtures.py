@@ -38,6 +38,14 @@ def ramp(rows, cols):
     return b"".join(struct.pack("<H", bf16(((i * 37) % 101 - 50) / 100)) for i in range(rows * cols))
 
 
+def write_imatrix(path, entries):
+    """The legacy form; entries: name -> number of values."""
+    data = struct.pack("<i", len(entries))
+    for name, count in entries.items():
+        data += struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", 1, count) + struct.pack("<f", 1.5) * count
+    path.write_bytes(data + struct.pack("<ii", 3, 8) + b"text.txt")
+
+
 def make_all(folder):
     """Everything the cases refer to; returns their names for the {fields} of the tables."""
     folder = pathlib.Path(folder)
@@ -74,6 +82,13 @@ def make_all(folder):
     files["bad_recipe"] = folder / "bad.recipe"
     (folder / "good.recipe").write_text("# everything that projects down\nffn_down = Q8_0\n")
     files["good_recipe"] = folder / "good.recipe"
+
+    write_imatrix(folder / "demo.imatrix", {"blk.0.attn_q.weight": 256, "mm.0.weight": 8})
+    files["imatrix"] = folder / "demo.imatrix"
+    write_imatrix(folder / "foreign.imatrix", {"blk.99.attn_q.weight": 256})
+    files["foreign_imatrix"] = folder / "foreign.imatrix"
+    (folder / "idle.recipe").write_text("attn_v = Q8_0\nself_attn.v_proj = Q8_0\n")
+    files["idle_recipe"] = folder / "idle.recipe"
 
     # 256 Mi weights without a byte on disk: long enough to interrupt.
     write_safetensors(folder / "long.safetensors", {"a.weight": ("F16", [131072, 2048], b"")})

@@ -30,13 +30,13 @@ def problems_of(case, result):
         problems.append(f"exits {result.returncode}, not {code}")
     if not out_pieces and out:
         problems.append("stdout is not empty")
-    problems += [f"stdout lacks {piece!r}" for piece in out_pieces if piece not in out]
-    for piece in err_pieces:
-        if piece.startswith("!"):
-            if piece[1:] in err:
-                problems.append(f"stderr has {piece[1:]!r}")
-        elif piece not in err:
-            problems.append(f"stderr lacks {piece!r}")
+    for stream, text, pieces in (("stdout", out, out_pieces), ("stderr", err, err_pieces)):
+        for piece in pieces:
+            if piece.startswith("!"):
+                if piece[1:] in text:
+                    problems.append(f"{stream} has {piece[1:]!r}")
+            elif piece not in text:
+                problems.append(f"{stream} lacks {piece!r}")
     for text in (out, err):
         if any(ord(c) < 32 and c not in "\n" for c in text):
             problems.append("control characters in the output")

@@ -72,8 +72,9 @@ struct TensorChoice {
   DType type;
   std::string
       why;  ///< the rule that decided: "mix Q4_K_M: attn_v, more bits in the outer layers and every third"
-  bool fixed = false;     ///< never quantized: no rule or option applies
-  bool fallback = false;  ///< the chosen type did not fit the row length
+  bool fixed = false;              ///< never quantized: no rule or option applies
+  bool fallback = false;           ///< the chosen type did not fit the row length
+  const TypeRule* rule = nullptr;  ///< the one of TypeOptions that decided, if one did
 };
 
 /// The type of every tensor. `metadata` supplies architecture, layers, heads and experts, as it does for

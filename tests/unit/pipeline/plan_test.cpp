@@ -112,6 +112,46 @@ TEST(Importance, IsNarrowedByIncludeAndExclude) {
   EXPECT_EQ(plan.metadata.find("quantize.imatrix.file"), nullptr) << "nothing of it is in use";
 }
 
+TEST(Importance, OfAnotherModelIsRefused) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(folder, {{"unrelated.weight", {1.0f}}, {"blk.9.attn_q.weight", {1.0f}}});
+  const Error error = error_of([&] { make_plan(dense_model(2), find_file_type("Q4_0"), options); });
+  EXPECT_EQ(error.kind(), ErrorKind::input_invalid);
+  EXPECT_NE(error.message().find("im.dat: the importance matrix is of another model"), std::string::npos);
+  EXPECT_NE(error.message().find("'unrelated.weight'"), std::string::npos) << error.message();
+}
+
+TEST(Importance, SteersAndIsNamedOnlyWhenAnEntryIsUsed) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(
+      folder, {{"blk.7.attn_q.weight", std::vector<float>(256, 1.0f)}, {"unrelated.weight", {1.0f}}});
+  const auto plan = [&] { return make_plan(dense_model(8), find_file_type("Q4_0"), options); };
+  EXPECT_EQ(entry_of(plan(), "blk.0.ffn_down.weight").type, DType::q4_1);
+  EXPECT_EQ(plan().metadata.find("quantize.imatrix.entries_count")->as_uint(), 2u)
+      << "as llama-quantize counts";
+  options.include_weights = {"unrelated"};
+  EXPECT_EQ(entry_of(plan(), "blk.0.ffn_down.weight").type, DType::q4_0);
+  EXPECT_EQ(plan().metadata.find("quantize.imatrix.file"), nullptr);
+  ASSERT_EQ(plan().warnings.size(), 1u);
+  EXPECT_NE(plan().warnings[0].find("changes nothing"), std::string::npos);
+}
+
+TEST(Importance, WordsThatAreInNoNameAreRefused) {
+  const ScratchFolder folder;
+  PlanOptions options;
+  options.importance = importance_of(folder, {{"blk.0.attn_q.weight", std::vector<float>(256, 2.0f)}});
+  for (auto* words : {&options.include_weights, &options.exclude_weights}) {
+    *words = {"atn_q"};
+    const Error error = error_of([&] { make_plan(dense_model(2), find_file_type("Q8_0"), options); });
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(error.message().find("clude-weights 'atn_q' is part of no name"), std::string::npos);
+    EXPECT_NE(error.message().find("did you mean attn_q?"), std::string::npos) << error.message();
+    words->clear();
+  }
+}
+
 TEST(Importance, OfTheWrongSizeIsRefusedExceptForEmbeddings) {
   const ScratchFolder folder;
   PlanOptions options;
@@ -147,7 +187,7 @@ TEST(Importance, IsRequiredByTheSmallestTypeForAllButEmbeddings) {
 TEST(Importance, ChangesTheMixOfTheFirstLayers) {
   const ScratchFolder folder;
   PlanOptions options;
-  options.importance = importance_of(folder, {{"unrelated.weight", {1.0f}}});
+  options.importance = importance_of(folder, {{"blk.7.attn_q.weight", std::vector<float>(256, 1.0f)}});
   EXPECT_EQ(
       entry_of(make_plan(dense_model(8), find_file_type("Q4_0"), options), "blk.0.ffn_down.weight").type,
       DType::q4_1);

@@ -135,6 +135,44 @@ TEST(ExactPatterns, FindTheNameAndNoOther) {
   EXPECT_NO_THROW(Regex(exact_pattern("\xff\xc3"))) << "no UTF-8, still a pattern";
 }
 
+TEST(Rules, ThatMatchNoTensorAreRefusedWithASuggestion) {
+  const auto message = [](const char* rule) {
+    PlanOptions options;
+    options.types.tensor_rules.push_back(parse_type_rule("attn_v=Q8_0"));
+    options.types.tensor_rules.push_back(parse_type_rule(rule));
+    return message_of([&] { make_plan(dense_model(2), find_file_type("Q4_K_M"), options); },
+                      ErrorKind::usage);
+  };
+  EXPECT_EQ(message("atn_q=F16"), "--tensor-type 'atn_q' matches no tensor, did you mean attn_q?");
+  EXPECT_EQ(message("ATTN_K=F16"), "--tensor-type 'ATTN_K' matches no tensor, did you mean attn_k?");
+  EXPECT_EQ(
+      message("^blk\\.1\\.fn_up\\.weight$=F16"),
+      "--tensor-type '^blk\\.1\\.fn_up\\.weight$' matches no tensor, did you mean blk.1.ffn_up.weight?");
+  EXPECT_EQ(message("nothing like it=F16"), "--tensor-type 'nothing like it' matches no tensor");
+}
+
+TEST(Rules, ThatMatchOnlyTensorsThatAreNeverQuantizedAreTold) {
+  PlanOptions options;
+  for (const char* rule : {"_norm=F16", "output=Q8_0", "^output\\.weight=F16"})
+    options.types.tensor_rules.push_back(parse_type_rule(rule));
+  for (const char* type : {"Q4_K_M", "F16"}) {
+    const QuantPlan plan = make_plan(dense_model(2), find_file_type(type), options);
+    ASSERT_EQ(plan.warnings.size(), 1u) << "a rule that others come before matches all the same";
+    EXPECT_EQ(plan.warnings[0],
+              "--tensor-type '_norm' changes nothing: it matches only tensors that are never quantized, like "
+              "'output_norm.weight' (a vector)");
+  }
+}
+
+TEST(Rules, OfARecipeThatMatchNoTensorAreCounted) {
+  const RecipeFile file("attn_v = Q8_0\nx1 = F16\n_norm = F16\nx2 = F16\nx3 = F16\nx4 = F16\nx5 = F16\n");
+  PlanOptions options;
+  options.types.recipe = read_recipe(file.path());
+  const QuantPlan plan = make_plan(dense_model(2), find_file_type("Q4_K_M"), options);
+  ASSERT_EQ(plan.warnings.size(), 1u);
+  EXPECT_EQ(plan.warnings[0], "5 lines of the recipe match no tensor: 'x1', 'x2', 'x3', 'x4', ...");
+}
+
 TEST(Precedence, IsRuleThenRecipeThenOutputOptionThenMix) {
   const GgufModel model = dense_model(2);
   PlanOptions options;
