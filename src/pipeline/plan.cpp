@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "importance_use.h"
+#include "metadata_override.h"
 #include "prune.h"
 #include "qtz/core/error.h"
 #include "qtz/formats/gguf_split.h"
@@ -169,7 +170,7 @@ QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const Pla
   plan.metadata.set("general.file_type", file_type.gguf_ftype);
   importance.describe(plan.metadata);
   plan.metadata.set("qtz.version", QTZ_VERSION);
-  for (const auto& [key, value] : options.override_kv) plan.metadata.set(key, value);
+  for (const auto& [key, value] : options.override_kv) override_key(plan.metadata, key, value);
 
   // Mix rules see the model as it was: depth before pruning, as llama-quantize does.
   plan.entries =

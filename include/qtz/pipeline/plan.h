@@ -82,8 +82,8 @@ struct QuantPlan {
 ///
 /// Throws usage for options that cannot be followed (a layer that does not exist, a type that needs
 /// importance for tensors that have none, quantized tensors without allow_requantize, a tensor rule or a word
-/// to include or exclude that matches nothing), input_invalid for what GGUF cannot hold and for importance of
-/// another model.
+/// to include or exclude that matches nothing, an override of another type than the key's), input_invalid for
+/// what GGUF cannot hold and for importance of another model.
 QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const PlanOptions& options);
 
 /// A regular expression that finds this name and no other: on one line, safe to show and to put between

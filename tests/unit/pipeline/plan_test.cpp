@@ -73,6 +73,44 @@ TEST(Plan, AddsFileTypeAndVersionsAndObeysOverrides) {
   EXPECT_EQ(plan.metadata.entries()[0].key, "general.architecture") << "the model's keys come first";
 }
 
+TEST(Overrides, KeepTheTypeOfAKeyThatIsThere) {
+  GgufModel model = dense_model(1);
+  model.metadata.set("a.u8", std::uint8_t{1});
+  model.metadata.set("a.i32", std::int32_t{-1});
+  model.metadata.set("a.u64", std::uint64_t{1});
+  model.metadata.set("a.f32", 1.0f);
+  model.metadata.set("a.list", std::vector<std::int32_t>{1, 2});
+  const auto plan_with = [&](const char* key, GgufValue value) {
+    PlanOptions options;
+    options.override_kv.emplace_back(key, std::move(value));
+    return make_plan(model, find_file_type("Q8_0"), options);
+  };
+  EXPECT_EQ(*plan_with("a.u8", std::uint32_t{255}).metadata.find("a.u8"), GgufValue(std::uint8_t{255}));
+  EXPECT_EQ(*plan_with("a.i32", std::uint32_t{7}).metadata.find("a.i32"), GgufValue(std::int32_t{7}));
+  EXPECT_EQ(*plan_with("a.i32", std::int32_t{-7}).metadata.find("a.i32"), GgufValue(std::int32_t{-7}));
+  EXPECT_EQ(*plan_with("a.u64", std::uint32_t{7}).metadata.find("a.u64"), GgufValue(std::uint64_t{7}));
+  EXPECT_EQ(*plan_with("a.new", std::int8_t{7}).metadata.find("a.new"), GgufValue(std::int8_t{7}));
+  const std::vector<std::tuple<const char*, GgufValue, const char*>> refused = {
+      {"general.architecture", std::uint32_t{5}, "the key's type is str, not u32"},
+      {"general.file_type", "x", "the key's type is u32, not str"},
+      {"llama.block_count", std::int32_t{1}, "the key's type is u32, not i32"},
+      {"a.f32", std::uint32_t{1}, "the key's type is f32, not u32"},
+      {"a.f32", true, "the key's type is f32, not bool"},
+      {"a.u8", std::uint32_t{256}, "256 does not fit the key's type u8"},
+      {"a.i32", std::uint32_t{2147483648u}, "2147483648 does not fit the key's type i32"},
+      {"a.list", std::uint32_t{1}, "the key is an array"},
+      {"general.alignment", std::uint32_t{48}, "power of two"},
+      {"general.alignment", std::uint32_t{0}, "power of two"},
+      {"general.alignment", std::uint64_t{64}, "power of two"},
+  };
+  for (const auto& [key, value, wanted] : refused) {
+    const Error error = error_of([&, key = key, value = value] { plan_with(key, value); });
+    EXPECT_EQ(error.kind(), ErrorKind::usage) << key;
+    EXPECT_NE(error.message().find("--override-kv " + std::string(key) + ": "), std::string::npos);
+    EXPECT_NE(error.message().find(wanted), std::string::npos) << error.message();
+  }
+}
+
 TEST(Plan, OfOverriddenNumbersFollowsThem) {
   PlanOptions options;
   options.override_kv.emplace_back("llama.expert_count", GgufValue(std::uint32_t{8}));
