@@ -263,6 +263,7 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   job.model = open_model(flags.input, model_options);
   warn_of_overridden_class(flags, job.model);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
+  job.memory = memory_need(job.plans, job.threads, job.max_memory);
   return job;
 }
 

@@ -8,6 +8,7 @@
 
 #include "qtz/model/gguf_model.h"
 #include "qtz/pipeline/plan.h"
+#include "qtz/pipeline/run.h"
 
 namespace CLI {
 class App;
@@ -50,8 +51,9 @@ struct Job {
   std::vector<QuantPlan> plans;
   std::vector<std::filesystem::path> outputs;
   std::vector<FileIdentity> protect;  ///< files of the command line that must never be written over
-  unsigned threads = 1;
+  unsigned threads = 1;               ///< as asked for
   std::uint64_t max_memory = 0;
+  MemoryNeed memory;
 };
 
 void add_job_flags(CLI::App& app, JobFlags& flags);
@@ -64,7 +66,8 @@ void add_making_flags(CLI::App& app, JobFlags& flags);
 PlanOptions parse_plan_options(const JobFlags& flags);
 ModelOptions parse_model_options(const JobFlags& flags);
 
-/// Usage errors first, before anything is opened; then the model, then the plans.
+/// Usage errors first, before anything is opened; then the model, then the plans, then whether the memory is
+/// enough: all that quantize refuses before it writes, plan refuses too.
 Job make_job(const JobFlags& flags, std::string_view command);
 
 }  // namespace qtz::cli

@@ -82,8 +82,8 @@ void print_preflight(const Job& job, Console& console) {
                  size_text(plan));
     console.info("        " + type_counts(plan));
   }
-  console.info("memory  " + format_bytes(working_memory(job.plans, job.threads)) + " with " +
-               std::to_string(job.threads) + (job.threads == 1 ? " thread" : " threads"));
+  console.info("memory  " + format_bytes(job.memory.bytes) + " with " + std::to_string(job.memory.threads) +
+               (job.memory.threads == 1 ? " thread" : " threads"));
   for (const auto& skipped : job.model.skipped) console.warn("left out: " + skipped);
   for (const auto& warning : job.model.warnings) console.warn(warning);
   std::vector<std::string> said;
@@ -152,8 +152,8 @@ JsonValue plan_json(const Job& job, const std::string& input) {
       {"architecture", job.model.architecture},
       {"generic", job.model.generic},
       {"input_bytes", stored_bytes(*job.model.source)},
-      {"threads", static_cast<std::uint64_t>(job.threads)},
-      {"memory_bytes", working_memory(job.plans, job.threads)},
+      {"threads", static_cast<std::uint64_t>(job.memory.threads)},
+      {"memory_bytes", job.memory.bytes},
       {"notes", strings_json(job.model.notes)},
       {"skipped", strings_json(job.model.skipped)},
       {"warnings", strings_json(job.model.warnings)},

@@ -45,21 +45,25 @@ std::uint64_t resident_bytes() {
 }
 
 /// As many threads as max_memory has room for.
-unsigned threads_within(const TileQueue& queue, const RunOptions& options, Progress& progress) {
-  const unsigned threads = useful_threads(queue, options.threads);
-  if (options.max_memory == 0) return threads;
+MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_memory) {
   const std::uint64_t held = resident_bytes();
-  for (unsigned fitting = threads; fitting > 0; --fitting) {
-    if (held + memory_of(queue, fitting) > options.max_memory) continue;
-    if (fitting < threads) {
-      progress.warn("--max-memory leaves room for " + std::to_string(fitting) + " of " +
-                    std::to_string(threads) + " threads");
-    }
-    return fitting;
+  for (unsigned fitting = useful_threads(queue, threads); fitting > 0; --fitting) {
+    const std::uint64_t bytes = held + memory_of(queue, fitting);
+    if (max_memory == 0 || bytes <= max_memory) return {fitting, bytes};
   }
   throw Error(ErrorKind::resource, "this needs " + format_bytes(held + memory_of(queue, 1)) +
                                        " of memory with one thread, --max-memory is " +
-                                       format_bytes(options.max_memory));
+                                       format_bytes(max_memory));
+}
+
+unsigned threads_within(const TileQueue& queue, const RunOptions& options, Progress& progress) {
+  const unsigned threads = useful_threads(queue, options.threads);
+  const unsigned fitting = need_of(queue, options.threads, options.max_memory).threads;
+  if (fitting < threads) {
+    progress.warn("--max-memory leaves room for " + std::to_string(fitting) + " of " +
+                  std::to_string(threads) + " threads");
+  }
+  return fitting;
 }
 
 /// The files of all plans, open under temporary names.
@@ -236,6 +240,10 @@ std::uint64_t stored_bytes(const TileJob& job) {
 }
 
 }  // namespace
+
+MemoryNeed memory_need(std::span<const QuantPlan> plans, unsigned threads, std::uint64_t max_memory) {
+  return need_of(TileQueue(plans), threads, max_memory);
+}
 
 std::uint64_t working_memory(std::span<const QuantPlan> plans, unsigned threads) {
   const TileQueue queue(plans);

@@ -33,6 +33,16 @@ struct RunResult {
   std::vector<std::filesystem::path> outputs;
 };
 
+/// What execute() takes.
+struct MemoryNeed {
+  unsigned threads = 1;     ///< those asked for, as far as there is work for them and max_memory has room
+  std::uint64_t bytes = 0;  ///< of the whole process: as it stands, plus the tiles
+};
+
+/// What execute() would take if it began now. Throws resource when max_memory is too small even for one
+/// thread, as execute() does; 0 is no limit.
+MemoryNeed memory_need(std::span<const QuantPlan> plans, unsigned threads, std::uint64_t max_memory);
+
 /// Bytes of working memory execute() will use for these plans together with that many threads, beside the
 /// plans.
 std::uint64_t working_memory(std::span<const QuantPlan> plans, unsigned threads);

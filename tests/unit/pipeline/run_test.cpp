@@ -551,6 +551,19 @@ TEST(Memory, GrowsWithThreadsAndNotWithTheModel) {
   EXPECT_LT(working_memory(large, 64), 64'000'000u);
 }
 
+TEST(Memory, IsSaidBeforehandAsItIsKept) {
+  const QuantPlan plan = make_plan(small_model(), find_file_type("Q8_0"), {});
+  const std::uint64_t tile = working_memory(plan, 1);
+  const MemoryNeed one = memory_need({&plan, 1}, 1, 0);
+  EXPECT_EQ(one.threads, 1u);
+  EXPECT_GT(one.bytes, tile + 1'000'000) << "the process itself counts";
+  EXPECT_LT(memory_need({&plan, 1}, 10'000, 0).threads, 100u) << "threads without work are not counted";
+  const MemoryNeed limited = memory_need({&plan, 1}, 2, one.bytes + tile / 2);
+  EXPECT_EQ(limited.threads, 1u);
+  EXPECT_LE(limited.bytes, one.bytes + tile / 2);
+  EXPECT_EQ(error_of([&] { memory_need({&plan, 1}, 2, tile); }).kind(), ErrorKind::resource);
+}
+
 TEST(Memory, LimitReducesThreadsOrRefuses) {
   const ScratchFolder folder;
   const QuantPlan plan = make_plan(small_model(), find_file_type("Q8_0"), {});
