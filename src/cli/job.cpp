@@ -97,6 +97,10 @@ PlanOptions parse_plan_options(const JobFlags& flags) {
   options.prune_layers = parse_layers(flags.prune_layers);
   options.allow_requantize = flags.allow_requantize;
   options.keep_split = flags.keep_split;
+  options.split_max_bytes = parse_size("--split-max-size", flags.split_max_size);
+  if (options.keep_split && options.split_max_bytes > 0) {
+    throw Error(ErrorKind::usage, "--keep-split and --split-max-size exclude each other");
+  }
   options.on_nan = parse_on_nan(flags.on_nan);
   return options;
 }
@@ -204,6 +208,9 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
             "where to write (default: NAME-TYPE.gguf in the working directory)\n"
             "A folder, or a name with {type} in it, when --type is repeated.");
   add_switch(app, "--keep-split", flags.keep_split, kOutput, "one output file per input file");
+  add_value(app, "--split-max-size", flags.split_max_size, "SIZE", kOutput,
+            "several output files, each with tensors of at most SIZE, like 2G or 500M\n"
+            "NAME-00001-of-00003.gguf ...; a larger tensor has a file for itself. One file stays one.");
   add_switch(app, "--json", flags.json, kOutput, "machine-readable result on stdout");
 
   const std::string kTypes = "Which tensor gets which type";

@@ -36,6 +36,7 @@ struct JobFlags {
   std::vector<std::string> override_kv;
   std::vector<std::string> prune_layers;
   bool keep_split = false;
+  std::string split_max_size;
   bool allow_requantize = false;
   std::string model_name;
   std::string metadata;

@@ -14,6 +14,13 @@ std::string path_text(const std::filesystem::path& path) {
   return printable(path.string());
 }
 
+/// The files that will be there.
+std::string files_text(const QuantPlan& plan, const std::filesystem::path& output) {
+  const auto paths = output_paths(plan, output);
+  if (paths.size() == 1) return path_text(paths.front());
+  return path_text(paths.front()) + " to " + path_text(paths.back().filename());
+}
+
 std::string size_text(const QuantPlan& plan) {
   return format_bytes(plan.total_bytes) + ", " + format_fixed(plan.bits_per_weight(), 2) + " bits per weight";
 }
@@ -78,8 +85,8 @@ void print_preflight(const Job& job, Console& console) {
   for (const auto& note : job.model.notes) console.info("        " + note);
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     const QuantPlan& plan = job.plans[i];
-    console.info("output  " + path_text(job.outputs[i]) + ": " + std::string(plan.file_type->name) + ", " +
-                 size_text(plan));
+    console.info("output  " + files_text(plan, job.outputs[i]) + ": " + std::string(plan.file_type->name) +
+                 ", " + size_text(plan));
     console.info("        " + type_counts(plan));
   }
   console.info("memory  " + format_bytes(job.memory.bytes) + " with " + std::to_string(job.memory.threads) +

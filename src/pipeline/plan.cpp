@@ -86,10 +86,9 @@ std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, co
   return entries;
 }
 
-/// With --keep-split every input file that gave a tensor becomes an output file; otherwise there is one.
-std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates, bool keep_split) {
+/// With --keep-split every input file that gave a tensor becomes an output file.
+std::vector<std::uint32_t> files_of_inputs(const std::vector<Candidate>& candidates) {
   std::vector<std::uint32_t> files(candidates.size(), 0);
-  if (!keep_split) return files;
   std::map<std::uint32_t, std::uint32_t> file_of_shard;
   for (const Candidate& candidate : candidates) file_of_shard.emplace(candidate.shard, 0);
   std::uint32_t next = 0;
@@ -98,13 +97,48 @@ std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates
   return files;
 }
 
-void lay_out(QuantPlan& plan, const std::vector<std::uint32_t>& file_of_entry) {
+/// With --split-max-size files are filled one after the other, as llama-gguf-split does it.
+std::vector<std::uint32_t> files_of_size(const KvList& metadata, std::span<const GgufTensor> tensors,
+                                         std::uint64_t max_bytes) {
+  const GgufLayout whole = make_gguf_layout(metadata, tensors);
+  std::vector<std::uint32_t> files(tensors.size(), 0);
+  std::uint32_t file = 0;
+  std::uint64_t filled = 0;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const std::uint64_t end = i + 1 < tensors.size() ? whole.offsets[i + 1] : whole.file_bytes;
+    // Only the first shard has the model's alignment; whichever pads more counts.
+    const std::uint64_t by_default = (whole.sizes[i] + kGgufDefaultAlignment - 1) / kGgufDefaultAlignment;
+    const std::uint64_t bytes = std::max(end - whole.offsets[i], by_default * kGgufDefaultAlignment);
+    if (filled > 0 && bytes > max_bytes - std::min(max_bytes, filled)) {
+      ++file;
+      filled = 0;
+    }
+    if (file >= kMaxSplits) {
+      throw Error(ErrorKind::usage,
+                  "--split-max-size gives more than " + std::to_string(kMaxSplits) + " files",
+                  "choose a larger size");
+    }
+    filled += bytes;
+    files[i] = file;
+  }
+  return files;
+}
+
+std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates, const KvList& metadata,
+                                        std::span<const GgufTensor> tensors, const PlanOptions& options) {
+  if (options.keep_split) return files_of_inputs(candidates);
+  if (options.split_max_bytes > 0) return files_of_size(metadata, tensors, options.split_max_bytes);
+  return std::vector<std::uint32_t>(tensors.size(), 0);
+}
+
+void lay_out(QuantPlan& plan, const std::vector<Candidate>& candidates, const PlanOptions& options) {
   std::vector<GgufTensor> tensors;
   tensors.reserve(plan.entries.size());
   for (const PlanEntry& entry : plan.entries) {
     tensors.push_back({entry.name, entry.type, entry.expr->shape()});
     plan.parameters += entry.expr->shape().elements();
   }
+  const auto file_of_entry = output_files(candidates, plan.metadata, tensors, options);
   for (GgufLayout& layout : make_gguf_split_layouts(plan.metadata, tensors, file_of_entry)) {
     for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
       PlanEntry& entry = plan.entries[layout.tensors[i]];
@@ -152,6 +186,7 @@ double QuantPlan::bits_per_weight() const noexcept {
 }
 
 QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const PlanOptions& options) {
+  QTZ_CHECK(!options.keep_split || options.split_max_bytes == 0);
   QuantPlan plan;
   plan.file_type = &file_type;
   plan.source = model.source;
@@ -177,7 +212,7 @@ QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const Pla
       make_entries(candidates, file_type, model, plan.metadata, options, importance, plan.warnings);
   pruning.apply(plan.metadata, model.architecture, plan.warnings);
   require_importance(file_type, plan.entries);
-  lay_out(plan, output_files(candidates, options.keep_split));
+  lay_out(plan, candidates, options);
   add_warnings(plan, importance);
   return plan;
 }

@@ -32,6 +32,9 @@ struct PlanOptions {
   std::vector<std::uint32_t> prune_layers;  ///< any order; every one must exist
   bool allow_requantize = false;
   bool keep_split = false;  ///< one output file per input file that holds tensors
+  /// A new output file begins where the tensors of one would pass this many bytes, padding included; 0: one
+  /// file. A larger tensor has a file for itself. Not together with keep_split.
+  std::uint64_t split_max_bytes = 0;
   OnNan on_nan = OnNan::fail;
 };
 
@@ -64,7 +67,7 @@ struct QuantPlan {
   KvList metadata;
   std::vector<PlanEntry>
       entries;                    ///< in the order of the output: llama.cpp's, or the input's with keep_split
-  std::vector<PlanFile> files;    ///< one, or one per input file with keep_split
+  std::vector<PlanFile> files;    ///< one, or several with keep_split and split_max_bytes
   std::uint64_t total_bytes = 0;  ///< of all files
   std::uint64_t tensor_bytes = 0;  ///< of all tensors, without headers and padding
   std::uint64_t parameters = 0;    ///< elements of all tensors

@@ -275,6 +275,47 @@ TEST(Requantizing, NeedsPermissionUnlessTheTypeStays) {
   EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), options).entries[0].type, DType::q8_0);
 }
 
+std::vector<std::uint64_t> data_bytes_of_files(const QuantPlan& plan) {
+  std::vector<std::uint64_t> bytes;
+  for (const PlanFile& file : plan.files) bytes.push_back(file.bytes - file.header.size());
+  return bytes;
+}
+
+TEST(SplitBySize, FillsFilesInOrderUpToTheSize) {
+  // Q8_0: 64 x 256 weights are 17408 bytes, a vector of 256 floats 1024.
+  const GgufModel model =
+      model_of({planned("blk.0.a.weight", {64, 256}), planned("blk.0.b.weight", {64, 256}),
+                planned("blk.1.a.weight", {64, 256}), planned("output_norm.weight", {256}, DType::f32)});
+  const auto plan = [&](std::uint64_t bytes) {
+    PlanOptions options;
+    options.split_max_bytes = bytes;
+    return make_plan(model, find_file_type("Q8_0"), options);
+  };
+  using Sizes = std::vector<std::uint64_t>;
+  EXPECT_EQ(data_bytes_of_files(plan(2 * 17408)), (Sizes{1024 + 17408, 2 * 17408}));
+  EXPECT_EQ(data_bytes_of_files(plan(1024 + 2 * 17408)), (Sizes{1024 + 2 * 17408, 17408}));
+  EXPECT_EQ(data_bytes_of_files(plan(1024 + 2 * 17408 - 1)), (Sizes{1024 + 17408, 2 * 17408}));
+  EXPECT_EQ(data_bytes_of_files(plan(1)), (Sizes{1024, 17408, 17408, 17408})) << "a larger tensor is alone";
+  const QuantPlan whole = make_plan(model, find_file_type("Q8_0"), {});
+  const QuantPlan fits = plan(1024 + 3 * 17408);
+  ASSERT_EQ(fits.files.size(), 1u);
+  EXPECT_EQ(fits.files[0].header, whole.files[0].header) << "one file is a normal file";
+
+  const QuantPlan split = plan(20000);
+  EXPECT_EQ(split.files.size(), 3u);
+  EXPECT_EQ(split.total_bytes, split.files[0].bytes + split.files[1].bytes + split.files[2].bytes);
+  EXPECT_EQ(entry_of(split, "blk.1.a.weight").offset, split.files[2].header.size());
+}
+
+TEST(SplitBySize, CountsPadding) {
+  const GgufModel model = model_of({planned("a", {5}, DType::f32), planned("b", {5}, DType::f32)});
+  PlanOptions options;
+  options.split_max_bytes = 63;
+  EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), options).files.size(), 2u);
+  options.split_max_bytes = 64;
+  EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), options).files.size(), 1u);
+}
+
 TEST(KeepSplit, GivesOneFileForEveryInputFileInItsOrder) {
   GgufModel model = model_of({planned("blk.0.attn_q.weight", {64, 256}, DType::bf16, 0, 900),
                               planned("token_embd.weight", {64, 256}, DType::bf16, 2, 0),
