@@ -4,6 +4,7 @@
 
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
+#include "qtz/formats/gguf_split.h"
 
 namespace qtz::cli {
 namespace fs = std::filesystem;
@@ -49,6 +50,8 @@ std::string model_label(const fs::path& input) {
   if (name.ends_with(".json") || (name.ends_with(".safetensors") && beside_config)) {
     return folder_label(path.parent_path());
   }
+  // A shard stands for the whole model; only output_paths gives outputs numbers.
+  if (const auto split = parse_split_file_name(name); split && !split->stem.empty()) return split->stem;
   return without_extension(without_extension(name, ".safetensors"), ".gguf");
 }
 

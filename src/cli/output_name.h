@@ -11,7 +11,8 @@
 namespace qtz::cli {
 
 /// The name a model goes by: its folder's, also for an index or a weights file beside a config.json, else the
-/// file's without its extension. In a hub cache (models--ORG--NAME/snapshots/HASH) it is NAME.
+/// file's without its extension and, for a GGUF, its shard number. In a hub cache
+/// (models--ORG--NAME/snapshots/HASH) it is NAME.
 std::string model_label(const std::filesystem::path& input);
 
 /// One path per type name. Without `output`: "<label>-<TYPE>.gguf" in the working directory. A folder

@@ -317,6 +317,39 @@ class Disk(ProcessTestCase):
         self.assertEqual(run("quantize", self.files["plain"], "--type", "Q8_0", cwd=self.folder).returncode, 0)
         self.assertEqual(self.names(), ["plain-Q8_0.gguf"])
 
+    def test_default_name_of_a_shard_is_the_models(self):
+        name = "x-{:05}-of-{:05}.gguf"
+        self.assertEqual(
+            run("quantize", self.files["demo"], "--type", "BF16", "--split-max-size", "2M", "-o", self.folder / "x.gguf").returncode, 0
+        )
+        shards = self.names()
+        self.assertEqual(shards, [name.format(i + 1, len(shards)) for i in range(len(shards))])
+        self.assertGreater(len(shards), 1)
+        for flags, wanted in (([], ["x-Q8_0.gguf"]), (["--keep-split"], [shard.replace("x-", "x-Q8_0-") for shard in shards])):
+            with self.subTest(flags):
+                planned = run("plan", self.folder / shards[0], "--type", "Q8_0", "--json", *flags, cwd=self.folder)
+                files = [file["path"] for file in json.loads(planned.stdout)["plans"][0]["files"]]
+                result = run("quantize", self.folder / shards[0], "--type", "Q8_0", *flags, cwd=self.folder)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(self.names(), sorted(wanted + shards))
+                self.assertEqual(files, wanted)
+                for path in (files[0], files[-1]):
+                    self.assertIn(path.encode(), result.stderr.split(b": Q8_0,")[0])
+                for path in wanted:
+                    (self.folder / path).unlink()
+
+    def test_split_files_hold_what_the_whole_file_holds(self):
+        demo = self.files["demo"]
+        run("quantize", demo, "--type", "Q4_K_M", "-o", self.folder / "whole.gguf")
+        split = run("quantize", demo, "--type", "Q4_K_M", "--split-max-size", "300K", "--json", "-o", self.folder / "split.gguf")
+        shards = [pathlib.Path(path) for path in json.loads(split.stdout)["outputs"][0]["files"]]
+        self.assertGreater(len(shards), 3)
+        # Opened by its first shard, the split copy must give what the whole one gives.
+        for source, out in ((self.folder / "whole.gguf", "a.gguf"), (shards[0], "b.gguf")):
+            result = run("quantize", source, "--type", "Q4_K_M", "-o", self.folder / out)
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sha256(self.folder / "a.gguf"), sha256(self.folder / "b.gguf"))
+
     def test_link_to_the_input_is_the_input(self):
         before = sha256(self.files["model"] / "model.safetensors")
         for make_link in (os.symlink, os.link):
