@@ -160,7 +160,8 @@ JsonValue plan_json(const Job& job, const std::string& input) {
       {"generic", job.model.generic},
       {"input_bytes", stored_bytes(*job.model.source)},
       {"threads", static_cast<std::uint64_t>(job.memory.threads)},
-      {"memory_bytes", job.memory.bytes},
+      // Of the tiles alone: what the process holds besides differs from run to run, and a plan does not.
+      {"memory_bytes", working_memory(job.plans, job.memory.threads)},
       {"notes", strings_json(job.model.notes)},
       {"skipped", strings_json(job.model.skipped)},
       {"warnings", strings_json(job.model.warnings)},
