@@ -277,7 +277,8 @@ GridScale<L> search_grid_scale(const typename L::F* x, const typename L::F* w,
     F fitted_min = (sum_l2 * sum_x - sum_l * sum_xl) / determinant;
     const M positive = L::gt(fitted_min, zero);
     fitted_min = L::select(positive, zero, fitted_min);
-    fitted = L::select(positive, sum_xl / sum_l2, fitted);
+    if (L::any(positive)) [[unlikely]]
+      fitted = L::select(positive, sum_xl / sum_l2, fitted);
     F error = zero;
     for (std::size_t i = 0; i < N; ++i) error = error + weighted_error(levels[i], fitted, fitted_min, i);
     const M better = L::both(solvable, L::lt(error, best_error));

@@ -8,7 +8,8 @@
 // 0.0001 short, |p - center * r| < half * r proves that: at most 2 Max r is added up there with errors of a
 // few 2^-24 each, far below 0.0001 r. (Where r is subnormal the products are whole multiples of the smallest
 // float or rounded to them, and the strict comparison keeps the quotient inside all the same.) No division
-// then, and no state to update; only if some lane fails the test does the step run in full. A lane that has
+// then, and no state to update; only if some lane fails the test does the step run in full, and even then the
+// same test, of the interval of the next level, nearly always says where the element goes. A lane that has
 // settled would repeat its answers, so none needs to be frozen.
 #pragma once
 
@@ -27,49 +28,64 @@ struct SignedLevels {
   typename L::F levels[N];
 };
 
+/// The quotients at which an element keeps its level, as center and half width.
+template <class L>
+struct Interval {
+  typename L::F center, half;
+};
+
+template <class L, int Max>
+[[gnu::always_inline]] inline Interval<L> interval_of(typename L::F level) {
+  using F = typename L::F;
+  constexpr float kBottom = static_cast<float>(-Max), kTop = static_cast<float>(Max - 1), kHalf = 0.5f;
+  constexpr float kFar = 2.0f * static_cast<float>(Max), kShort = 0.0001f;
+  const auto bottom = L::eq(level, F(kBottom)), top = L::eq(level, F(kTop));
+  return {L::select(bottom, F(kHalf * (kBottom + kHalf - kFar)),
+                    L::select(top, F(kHalf * (kTop - kHalf + kFar)), level)),
+          L::select(bottom, F(kHalf * (kBottom + kHalf + kFar) - kShort),
+                    L::select(top, F(kHalf * (kFar - kTop + kHalf) - kShort), F(kHalf - kShort)))};
+}
+
 /// What the descent carries: per element its level, its terms of the two sums, and the quotients at which it
 /// stays.
-template <class L, std::size_t N, int Max>
+template <class L, std::size_t N>
 struct DescentState {
   using F = typename L::F;
   F w[N], wx[N];
-  F levels[N], term_lx[N], term_l2[N], center[N], half[N];
+  F levels[N], term_lx[N], term_l2[N];
+  Interval<L> stay[N];
   F sum_lx, sum_l2;
-
-  [[gnu::always_inline]] void set(std::size_t i, F level) {
-    constexpr float kBottom = static_cast<float>(-Max), kTop = static_cast<float>(Max - 1), kHalf = 0.5f;
-    constexpr float kFar = 2.0f * static_cast<float>(Max), kShort = 0.0001f;
-    const auto bottom = L::eq(level, F(kBottom)), top = L::eq(level, F(kTop));
-    levels[i] = level;
-    term_lx[i] = wx[i] * level;
-    term_l2[i] = w[i] * level * level;
-    center[i] = L::select(bottom, F(kHalf * (kBottom + kHalf - kFar)),
-                          L::select(top, F(kHalf * (kTop - kHalf + kFar)), level));
-    half[i] = L::select(bottom, F(kHalf * (kBottom + kHalf + kFar) - kShort),
-                        L::select(top, F(kHalf * (kFar - kTop + kHalf) - kShort), F(kHalf - kShort)));
-  }
 };
 
 /// Moves element i to its best level given the others, in the lanes where sum(w x l)^2 / sum(w l^2) grows;
-/// returns them.
+/// returns them. `p` and `r` are the quotient's terms, `away` is p - center * r.
 template <class L, std::size_t N, int Max>
-typename L::M descend_element(typename L::F x, std::size_t i, DescentState<L, N, Max>& at) {
+[[gnu::always_inline]] inline typename L::M descend_element(typename L::F p, typename L::F r,
+                                                            typename L::F rest_l2, typename L::F away,
+                                                            typename L::M settled, std::size_t i,
+                                                            DescentState<L, N>& at) {
   using F = typename L::F;
-  using I = typename L::I;
-  const F zero(0.0f);
-  F rest_lx = at.sum_lx - at.term_lx[i];
-  F rest_l2 = at.sum_l2 - at.term_l2[i];
-  const auto usable = L::gt(rest_lx, zero);
-  const I nearest = L::round_to_int(x * rest_l2 / rest_lx);
-  const F level = L::to_float(L::min(L::max(nearest, I(-Max)), I(Max - 1)));
-  rest_lx = rest_lx + at.wx[i] * level;
-  rest_l2 = rest_l2 + at.w[i] * level * level;
+  const F zero(0.0f), bottom(static_cast<float>(-Max)), top(static_cast<float>(Max - 1));
+  // Nearly always the next level, which the same test proves; a division would take longer than all the rest.
+  const F next = L::min(L::max(at.levels[i] + L::select(L::gt(away, zero), F(1.0f), F(-1.0f)), bottom), top);
+  Interval<L> stay = interval_of<L, Max>(next);
+  F level = next;
+  if (!L::all(L::either(settled, L::lt(L::abs(p - stay.center * r), stay.half * r)))) [[unlikely]] {
+    level = L::to_float(L::min(L::max(L::round_to_int(p / r), typename L::I(-Max)), typename L::I(Max - 1)));
+    stay = interval_of<L, Max>(level);
+  }
+  const F term_lx = at.wx[i] * level, term_l2 = at.w[i] * level * level;
+  const F sum_lx = r + term_lx, sum_l2 = rest_l2 + term_l2;
   const auto better =
-      L::both(L::gt(rest_l2, zero), L::gt(rest_lx * rest_lx * at.sum_l2, at.sum_lx * at.sum_lx * rest_l2));
-  const auto take = L::both(L::both(usable, better), L::ne(level, at.levels[i]));
-  at.set(i, L::select(take, level, at.levels[i]));
-  at.sum_lx = L::select(take, rest_lx, at.sum_lx);
-  at.sum_l2 = L::select(take, rest_l2, at.sum_l2);
+      L::both(L::gt(sum_l2, zero), L::gt(sum_lx * sum_lx * at.sum_l2, at.sum_lx * at.sum_lx * sum_l2));
+  const auto take = L::both(better, L::both(L::invert(settled), L::ne(level, at.levels[i])));
+  at.levels[i] = L::select(take, level, at.levels[i]);
+  at.term_lx[i] = L::select(take, term_lx, at.term_lx[i]);
+  at.term_l2[i] = L::select(take, term_l2, at.term_l2[i]);
+  at.stay[i].center = L::select(take, stay.center, at.stay[i].center);
+  at.stay[i].half = L::select(take, stay.half, at.stay[i].half);
+  at.sum_lx = L::select(take, sum_lx, at.sum_lx);
+  at.sum_l2 = L::select(take, sum_l2, at.sum_l2);
   return take;
 }
 
@@ -89,28 +105,34 @@ SignedLevels<L, N> descend_signed_scale(const typename L::F* x) {
   const M nothing = L::lt(amax, F(kZeroBlock));
   extreme = L::select(nothing, F(1.0f), extreme);
 
-  DescentState<L, N, Max> at;
+  DescentState<L, N> at;
   at.sum_lx = at.sum_l2 = zero;
   const F inverse = F(static_cast<float>(-Max)) / extreme;
   for (std::size_t i = 0; i < N; ++i) {
     at.w[i] = x[i] * x[i];
     at.wx[i] = at.w[i] * x[i];
-    at.set(i, signed_level<L, Max>(inverse, x[i]));
+    at.levels[i] = signed_level<L, Max>(inverse, x[i]);
+    at.term_lx[i] = at.wx[i] * at.levels[i];
+    at.term_l2[i] = at.w[i] * at.levels[i] * at.levels[i];
+    at.stay[i] = interval_of<L, Max>(at.levels[i]);
     at.sum_lx = at.sum_lx + at.term_lx[i];
     at.sum_l2 = at.sum_l2 + at.term_l2[i];
   }
 
-  bool changed = true;
-  for (int round = 0; round < 5 && changed; ++round) {
-    changed = false;
-    for (std::size_t i = 0; i < N; ++i) {
-      const F rest_lx = at.sum_lx - at.term_lx[i];
-      const F away = x[i] * (at.sum_l2 - at.term_l2[i]) - at.center[i] * rest_lx;
-      const M inside = L::lt(L::abs(away), at.half[i] * rest_lx);
-      if (L::all(L::either(inside, L::le(rest_lx, zero)))) [[likely]]
-        continue;
-      changed = L::any(descend_element<L, N, Max>(x[i], i, at)) || changed;
-    }
+  // ggml ends with the first round that changes nothing. So many steps in a row without a change say the same
+  // sooner: the rest would be repetitions.
+  std::size_t unchanged = 0;
+  for (std::size_t step = 0; step < 5 * N && unchanged < N; ++step) {
+    const std::size_t i = step % N;
+    const F r = at.sum_lx - at.term_lx[i];
+    const F rest_l2 = at.sum_l2 - at.term_l2[i];
+    const F p = x[i] * rest_l2;
+    const F away = p - at.stay[i].center * r;
+    const M settled = L::either(L::lt(L::abs(away), at.stay[i].half * r), L::le(r, zero));
+    ++unchanged;
+    if (L::all(settled)) [[likely]]
+      continue;
+    if (L::any(descend_element<L, N, Max>(p, r, rest_l2, away, settled, i, at))) unchanged = 0;
   }
 
   SignedLevels<L, N> found;
