@@ -2,6 +2,7 @@
 #include <array>
 
 #include "model/config_file.h"
+#include "model/folder_file.h"
 #include "model/general_metadata.h"
 #include "model/model_parts.h"
 #include "qtz/core/error.h"
@@ -31,7 +32,7 @@ bool is_model_config(const fs::path& path) {
 }
 
 void refuse_adapter(const fs::path& folder) {
-  if (!fs::is_regular_file(folder / "adapter_config.json") || fs::exists(folder / "config.json")) return;
+  if (!has_file(folder / "adapter_config.json") || has_file(folder / "config.json")) return;
   throw Error(ErrorKind::input_invalid, printable(folder.native()) + ": this is a LoRA adapter, not a model",
               "merge it into its base model first, or convert it with llama.cpp's convert_lora_to_gguf.py");
 }
@@ -53,7 +54,7 @@ GgufModel open_model(const fs::path& input, const ModelOptions& options) {
   if (is_folder) refuse_adapter(folder);
   auto source = std::make_shared<const SafetensorsSource>(input);
   const fs::path config = folder / "config.json";
-  if (fs::exists(config, error) && is_model_config(config)) {
+  if (has_file(config) && is_model_config(config)) {
     return open_folder_model(folder, std::move(source), options);
   }
   std::string name = is_folder ? folder_model_id(folder) : input.stem().native();

@@ -46,10 +46,15 @@ std::vector<Template> templates_of_files(const HubTokenizer& hub) {
   if (!hub.has("chat_template.jinja")) return out;
   out.push_back({"default", read_template(hub.path("chat_template.jinja"))});
   std::vector<std::filesystem::path> more;
+  const auto folder = hub.path("additional_chat_templates");
   std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(hub.path("additional_chat_templates"), error)) {
-    if (entry.path().extension() == ".jinja") more.push_back(entry.path());
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    if (at->path().extension() == ".jinja") more.push_back(at->path());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw Error(ErrorKind::input_missing,
+                printable(folder.native()) + ": cannot be read: " + error.message());
   }
   std::sort(more.begin(), more.end());
   for (const auto& path : more) out.push_back({path.stem().string(), read_template(path)});

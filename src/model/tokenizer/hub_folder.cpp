@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 
+#include "model/folder_file.h"
 #include "qtz/core/error.h"
 
 namespace qtz {
@@ -64,8 +65,7 @@ HubTokenizer::HubTokenizer(std::filesystem::path folder, const JsonValue& model_
 }
 
 bool HubTokenizer::has(std::string_view name) const {
-  std::error_code error;
-  return std::filesystem::is_regular_file(path(name), error);
+  return has_file(path(name));
 }
 
 std::string HubTokenizer::config_text(std::string_view key) const {

@@ -21,6 +21,7 @@ class HubTokenizer {
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
   std::filesystem::path path(std::string_view name) const { return folder_ / name; }
+  /// Throws, as has_file does, for what is there but no readable file.
   bool has(std::string_view name) const;
 
   bool has_config() const noexcept { return has_config_; }

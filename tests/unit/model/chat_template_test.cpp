@@ -66,6 +66,11 @@ TEST_F(ChatTemplate, files_in_additional_chat_templates_go_with_the_jinja_file) 
   EXPECT_EQ(text_of(result, "chat_template.notes"), "(none)");
 }
 
+TEST_F(ChatTemplate, files_that_cannot_be_listed_are_not_taken_for_none) {
+  folder_.add("chat_template.jinja", "D").add("additional_chat_templates", "a file");
+  expect_error(ErrorKind::input_missing, "additional_chat_templates: cannot be read", [&] { read(); });
+}
+
 TEST_F(ChatTemplate, of_another_type_is_left_out_with_a_warning) {
   folder_.add("tokenizer_config.json", R"({"chat_template": 7})");
   const auto result = read();

@@ -2,6 +2,7 @@
 #include "qtz/model/gguf_model.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <functional>
@@ -382,6 +383,18 @@ TEST_F(OpenModel, an_adapter_is_not_a_model) {
   scratch_.add("lora/adapter_config.json", "{}");
   scratch_.add("lora/model.safetensors", test::WeightsWriter().add_counting("w", {2, 2}).bytes());
   expect_error(ErrorKind::input_invalid, "LoRA adapter", [&] { open_model(scratch_.path() / "lora", {}); });
+}
+
+TEST_F(OpenModel, a_config_that_cannot_be_read_is_not_taken_for_none) {
+  const auto config = checkpoint() / "config.json";
+  std::filesystem::remove(config);
+  std::filesystem::create_symlink("nothing", config);
+  expect_error(ErrorKind::input_missing, "config.json is a link to nothing", [&] { open(); });
+  expect_error(ErrorKind::input_missing, "config.json is a link to nothing",
+               [&] { open_model(checkpoint() / "model.safetensors", {}); });
+  std::filesystem::remove(config);
+  ASSERT_EQ(::mkfifo(config.c_str(), 0600), 0);
+  expect_refused("config.json is not a regular file");
 }
 
 TEST_F(OpenModel, missing_inputs_are_said_to_be_missing) {

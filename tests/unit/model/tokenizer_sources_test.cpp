@@ -1,5 +1,6 @@
 // Which files a policy takes its vocabulary from, and what it makes of SentencePiece vocabularies.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "model/tokenizer/tokenizer_json.h"
 #include "support/expect_error.h"
@@ -311,6 +312,39 @@ TEST(TokenizerFolder, is_refused_with_broken_small_files) {
   TokenizerFolder folder;
   folder.add("tokenizer.model", small_sentencepiece().text()).add("tokenizer_config.json", "[]");
   expect_error(ErrorKind::input_invalid, "expected object", [&] { folder.read(llama_tokenizer()); });
+}
+
+/// Every small file, and what an unreadable one must not be taken for: nothing.
+TEST(TokenizerFolder, is_refused_with_files_that_cannot_be_read) {
+  const auto read_with = [](const std::string& file, const auto& spoil) {
+    TokenizerFolder folder;
+    folder.add("tokenizer.json", small_bpe());
+    std::filesystem::remove(folder.path() / file);
+    spoil(folder.path() / file);
+    folder.read(llama_tokenizer());
+  };
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json", "tokenizer.json",
+                           "tokenizer.model", "chat_template.jinja", "chat_template.json"}) {
+    SCOPED_TRACE(file);
+    expect_error(ErrorKind::input_missing, std::string(file) + " is a link to nothing", [&] {
+      read_with(file, [](const auto& path) { std::filesystem::create_symlink("nothing", path); });
+    });
+    expect_error(ErrorKind::input_invalid, std::string(file) + " is not a regular file",
+                 [&] { read_with(file, [](const auto& path) { std::filesystem::create_directory(path); }); });
+    expect_error(ErrorKind::input_invalid, std::string(file) + " is not a regular file", [&] {
+      read_with(file, [](const auto& path) { ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0); });
+    });
+    expect_error(ErrorKind::input_missing, std::string(file) + " cannot be read", [&] {
+      read_with(file, [](const auto& path) { std::filesystem::create_symlink(path.filename(), path); });
+    });
+  }
+}
+
+TEST(TokenizerFolder, takes_links_to_files) {
+  TokenizerFolder folder;
+  folder.add("blob", to_json(small_bpe()));
+  std::filesystem::create_symlink("blob", folder.path() / "tokenizer.json");
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.model"), "gpt2");
 }
 
 }  // namespace

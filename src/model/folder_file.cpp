@@ -1,0 +1,23 @@
+#include "model/folder_file.h"
+
+#include "qtz/core/error.h"
+
+namespace qtz {
+
+bool has_file(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  const auto fail = [&](ErrorKind kind, const std::string& problem) {
+    throw Error(kind, printable(path.native()) + " " + problem,
+                "qtz would leave out what the file says; repair it, or remove it if it is not needed");
+  };
+  std::error_code error;
+  const fs::file_status entry = fs::symlink_status(path, error);
+  if (entry.type() == fs::file_type::not_found) return false;
+  const fs::file_status file = fs::status(path, error);
+  if (file.type() == fs::file_type::not_found) fail(ErrorKind::input_missing, "is a link to nothing");
+  if (!fs::status_known(file)) fail(ErrorKind::input_missing, "cannot be read: " + error.message());
+  if (!fs::is_regular_file(file)) fail(ErrorKind::input_invalid, "is not a regular file");
+  return true;
+}
+
+}  // namespace qtz

@@ -1,0 +1,13 @@
+// Whether a model's folder has a file: what is there but cannot be read is never taken for absent, because a
+// model without its chat template or its configuration looks healthy and is not.
+#pragma once
+
+#include <filesystem>
+
+namespace qtz {
+
+/// False only if nothing has that name. Nothing is opened, so a FIFO does not wait. Throws input_missing for
+/// a link to nothing and for a folder that may not be looked into, input_invalid for what is no regular file.
+bool has_file(const std::filesystem::path& path);
+
+}  // namespace qtz
