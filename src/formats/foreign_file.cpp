@@ -1,4 +1,4 @@
-#include "formats/foreign_file.h"
+#include "qtz/formats/foreign_file.h"
 
 #include <algorithm>
 #include <array>

@@ -4,11 +4,11 @@
 #include <unordered_set>
 
 #include "formats/byte_reader.h"
-#include "formats/foreign_file.h"
 #include "formats/tensor_size.h"
 #include "qtz/core/checked.h"
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
+#include "qtz/formats/foreign_file.h"
 #include "qtz/formats/gguf.h"
 
 namespace qtz {

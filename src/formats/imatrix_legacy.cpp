@@ -1,9 +1,9 @@
 #include <cmath>
 
 #include "formats/byte_reader.h"
-#include "formats/foreign_file.h"
 #include "formats/imatrix_reader.h"
 #include "qtz/core/error.h"
+#include "qtz/formats/foreign_file.h"
 
 namespace qtz {
 namespace {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <span>
 
-#include "formats/foreign_file.h"
 #include "formats/tensor_size.h"
 #include "qtz/core/bytes.h"
 #include "qtz/core/error.h"
 #include "qtz/core/json.h"
+#include "qtz/formats/foreign_file.h"
 
 namespace qtz {
 namespace {

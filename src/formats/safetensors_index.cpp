@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <map>
 
-#include "formats/foreign_file.h"
 #include "formats/safetensors_header.h"
 #include "qtz/core/error.h"
 #include "qtz/core/json.h"
+#include "qtz/formats/foreign_file.h"
 
 namespace qtz {
 namespace {

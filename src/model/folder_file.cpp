@@ -1,6 +1,7 @@
 #include "model/folder_file.h"
 
 #include "qtz/core/error.h"
+#include "qtz/core/input_file.h"
 
 namespace qtz {
 
@@ -18,6 +19,16 @@ bool has_file(const std::filesystem::path& path) {
   if (!fs::status_known(file)) fail(ErrorKind::input_missing, "cannot be read: " + error.message());
   if (!fs::is_regular_file(file)) fail(ErrorKind::input_invalid, "is not a regular file");
   return true;
+}
+
+std::string read_folder_text(const std::filesystem::path& path, std::uint64_t limit) {
+  std::string text = read_text_file(path, limit);
+  if (text.starts_with("version https://git-lfs")) {
+    throw Error(ErrorKind::input_invalid,
+                printable(path.native()) + " is a Git LFS pointer, not the file itself",
+                "fetch the real file with 'git lfs pull'");
+  }
+  return text;
 }
 
 }  // namespace qtz

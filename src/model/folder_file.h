@@ -2,12 +2,18 @@
 // model without its chat template or its configuration looks healthy and is not.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <string>
 
 namespace qtz {
 
 /// False only if nothing has that name. Nothing is opened, so a FIFO does not wait. Throws input_missing for
 /// a link to nothing and for a folder that may not be looked into, input_invalid for what is no regular file.
 bool has_file(const std::filesystem::path& path);
+
+/// A file of free text, which any bytes could be. Throws as read_text_file does, and input_invalid for a Git
+/// LFS pointer.
+std::string read_folder_text(const std::filesystem::path& path, std::uint64_t limit);
 
 }  // namespace qtz

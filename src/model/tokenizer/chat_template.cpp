@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "model/folder_file.h"
 #include "model/tokenizer/utf8.h"
 #include "qtz/core/error.h"
-#include "qtz/core/input_file.h"
 #include "qtz/core/text.h"
 
 namespace qtz {
@@ -25,7 +25,7 @@ void check(const std::string& text, const std::string& where) {
 }
 
 std::string read_template(const std::filesystem::path& path) {
-  std::string text = read_text_file(path, kMaxTemplateBytes);
+  std::string text = read_folder_text(path, kMaxTemplateBytes);
   check(text, printable(path.native()));
   return text;
 }

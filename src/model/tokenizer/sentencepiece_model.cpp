@@ -1,18 +1,24 @@
 #include "model/tokenizer/sentencepiece_model.h"
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "model/tokenizer/protobuf_wire.h"
 #include "model/tokenizer/tokenizer_json.h"
 #include "model/tokenizer/utf8.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
+#include "qtz/formats/foreign_file.h"
 
 namespace qtz {
 namespace {
 
 constexpr std::uint64_t kMaxModelBytes = 64u << 20;
 constexpr std::size_t kMaxPieceBytes = 1u << 20;
+constexpr std::uint64_t kFirstBytes = 1024;
+constexpr const char* kFetchAgain =
+    "fetch the file again ('git lfs pull' in a git clone), or remove it to use the folder's tokenizer.json";
 
 using Kind = WireField::Kind;
 using Piece = SentencePieceModel::Piece;
@@ -105,6 +111,17 @@ SentencePieceModel parse_model(std::string_view data) {
   return model;
 }
 
+/// Does `text` begin with a line of a tiktoken vocabulary: a base64 text, a space, a number?
+bool is_base64_list(std::string_view text) {
+  const auto take = [&](std::string_view allowed) {
+    const auto count = std::min(text.find_first_not_of(allowed), text.size());
+    text.remove_prefix(count);
+    return count > 0;
+  };
+  return take("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") && text.starts_with(' ') &&
+         take(" ") && take("0123456789") && (text.empty() || take("\r\n"));
+}
+
 }  // namespace
 
 SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path) {
@@ -119,11 +136,18 @@ SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path) {
 
 bool looks_like_sentencepiece(const std::filesystem::path& path) {
   const InputFile file(path);
-  std::byte first{};
-  if (file.size() > 0) file.read(0, std::span(&first, 1));
+  std::string first(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), kFirstBytes)), '\0');
+  file.read(0, std::as_writable_bytes(std::span(first)));
   // A list of base64 texts begins with a letter or digit; every field a model can begin with has a smaller
   // tag.
-  return first < std::byte{'+'};
+  if (first.empty() || static_cast<unsigned char>(first[0]) < '+') return true;
+  if (is_base64_list(first)) return false;
+  const std::string shown = printable(path.native());
+  if (const auto foreign = recognize_foreign(file, FileFormat::other)) {
+    throw Error(ErrorKind::input_invalid, shown + " " + foreign->what, kFetchAgain);
+  }
+  throw Error(ErrorKind::input_invalid, shown + ": neither a SentencePiece model nor a list of base64 texts",
+              kFetchAgain);
 }
 
 }  // namespace qtz

@@ -32,8 +32,9 @@ struct SentencePieceModel {
 /// UTF-8 or larger than 1 MiB, a score that is not a number, an unknown type.
 SentencePieceModel read_sentencepiece_model(const std::filesystem::path& path);
 
-/// True if the file begins like a SentencePiece model. Llama 3 and others use the name tokenizer.model for a
-/// list of base64 texts.
+/// True if the file begins like a SentencePiece model, false if it begins like a list of base64 texts, for
+/// which Llama 3 and others use the name tokenizer.model too. Throws input_invalid for anything else (a Git
+/// LFS pointer, a web page, an archive): nobody meant such a file to be passed over.
 bool looks_like_sentencepiece(const std::filesystem::path& path);
 
 }  // namespace qtz

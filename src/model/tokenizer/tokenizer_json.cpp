@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/folder_file.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
 
@@ -352,7 +353,7 @@ std::vector<VocabEntry> read_vocab_json(const std::filesystem::path& path) {
 }
 
 std::vector<std::string> read_merges_text(const std::filesystem::path& path, std::uint64_t& malformed) {
-  const std::string text = read_text_file(path, kMaxTokenizerBytes);
+  const std::string text = read_folder_text(path, kMaxTokenizerBytes);
   std::vector<std::string> merges;
   malformed = 0;
   std::string_view rest = text;

@@ -83,6 +83,11 @@ TEST_F(ChatTemplate, of_more_than_four_mebibytes_is_refused) {
   expect_error(ErrorKind::input_invalid, "chat_template.jinja", [&] { read(); });
 }
 
+TEST_F(ChatTemplate, that_was_not_fetched_is_refused) {
+  folder_.add("chat_template.jinja", "version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n");
+  expect_error(ErrorKind::input_invalid, "chat_template.jinja is a Git LFS pointer", [&] { read(); });
+}
+
 TEST_F(ChatTemplate, that_is_not_utf8_is_refused) {
   folder_.add("chat_template.jinja", "\xFF");
   expect_error(ErrorKind::input_invalid, "not UTF-8", [&] { read(); });

@@ -111,6 +111,26 @@ TEST_F(SentencePieceFile, is_told_from_a_list_of_base64_texts) {
   EXPECT_TRUE(looks_like_sentencepiece(scratch_.add("c", "")));
 }
 
+TEST_F(SentencePieceFile, is_told_from_files_that_nobody_meant) {
+  const auto refuse_start = [&](std::string_view bytes, std::string_view message) {
+    SCOPED_TRACE(bytes);
+    const auto path = scratch_.add("tokenizer.model", bytes);
+    expect_error(ErrorKind::input_invalid, message, [&] { looks_like_sentencepiece(path); });
+  };
+  refuse_start("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n",
+               "tokenizer.model is a Git LFS pointer");
+  refuse_start("<!DOCTYPE html><html>", "is an HTML or XML page");
+  refuse_start("PK\x03\x04rest", "is a ZIP archive");
+  refuse_start("{\"model\": 1}", "is a JSON text");
+  refuse_start("\x80\x02\x8a", "is a pickle file");
+  for (const char* text :
+       {"Entry not found", "IQ==", "IQ== ", "IQ== x", "IQ== 0 1\n", "\xEF\xBB\xBFIQ== 0\n"}) {
+    refuse_start(text, "neither a SentencePiece model nor a list of base64 texts");
+  }
+  EXPECT_FALSE(looks_like_sentencepiece(scratch_.add("crlf", "IQ== 0\r\nIg== 1\r\n")));
+  EXPECT_FALSE(looks_like_sentencepiece(scratch_.add("one", "IQ== 0")));
+}
+
 TEST(WireReader, reads_the_four_kinds) {
   const std::string bytes = Proto()
                                 .varint(1, 300)

@@ -56,6 +56,15 @@ TEST(TokenizerSources, pass_over_a_tokenizer_model_that_is_no_sentencepiece) {
   EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.model"), "gpt2");
 }
 
+TEST(TokenizerSources, never_pass_over_a_tokenizer_model_that_was_not_fetched) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_bpe())
+      .add("tokenizer.model", "version https://git-lfs.github.com/spec/v1\n");
+  expect_error(ErrorKind::input_invalid, "tokenizer.model is a Git LFS pointer",
+               [&] { folder.read(llama_tokenizer()); });
+  EXPECT_EQ(text_of(folder.read(bpe_tokenizer()), "ggml.model"), "gpt2") << "nobody asks for it here";
+}
+
 TEST(TokenizerSources, can_be_chosen_by_the_class) {
   TokenizerFolder folder;
   folder.add("tokenizer.json", small_bpe()).add("tokenizer.model", small_sentencepiece().text());
@@ -74,6 +83,13 @@ TEST(TokenizerSources, can_be_vocab_json_and_merges_txt) {
   EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{1, 1, 1, 3}));
   EXPECT_EQ(test::elements<std::string>(result, "merges"), (std::vector<std::string>{"a b"}));
   EXPECT_EQ(number_of(result, "eos_token_id"), 3U);
+}
+
+TEST(TokenizerSources, never_take_the_lines_of_a_git_lfs_pointer_for_merges) {
+  TokenizerFolder folder;
+  folder.add("vocab.json", R"({"a": 0})").add("merges.txt", "version https://git-lfs.github.com/spec/v1\n");
+  expect_error(ErrorKind::input_invalid, "merges.txt is a Git LFS pointer",
+               [&] { folder.read(bpe_tokenizer()); });
 }
 
 TEST(TokenizerSources, that_are_missing_are_named) {
