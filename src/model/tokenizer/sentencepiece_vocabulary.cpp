@@ -38,11 +38,12 @@ class Builder {
     out_.model = "llama";
     out_.pre = "default";
     out_.pad_to(input_.vocab_size != 0 ? input_.vocab_size : model.pieces.size(), kUnusedScore);
-    const std::size_t count = std::min(model.pieces.size(), out_.tokens.size());
-    if (count < model.pieces.size()) {
-      input_.warnings.push_back(printable(path.native()) + ": has " + std::to_string(model.pieces.size()) +
-                                " pieces for " + std::to_string(count) +
-                                " embedding rows: the rest is left out");
+    const std::size_t count = model.pieces.size();
+    if (count > out_.tokens.size()) {
+      throw Error(ErrorKind::input_invalid,
+                  printable(path.native()) + ": has " + std::to_string(count) +
+                      " pieces, but the model has " + std::to_string(out_.tokens.size()) + " embedding rows",
+                  "the tokenizer belongs to another model, or vocab_size in config.json is wrong");
     }
     for (std::size_t id = 0; id < count; ++id) {
       SentencePieceModel::Piece& piece = model.pieces[id];

@@ -190,6 +190,7 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
     return result;
   }
   Vocabulary vocabulary = read_vocabulary(input, source);
+  check_distinct_tokens(vocabulary.tokens, printable(folder.native()));
   const SpecialTokens specials = collect_specials(input, vocabulary);
   const std::uint64_t size = vocabulary.tokens.size();
   const std::string model = policy.model.empty() ? vocabulary.model : policy.model;

@@ -1,6 +1,7 @@
 #include "model/tokenizer/vocabulary.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "qtz/core/error.h"
 
@@ -40,6 +41,22 @@ bool is_byte_token(std::string_view text) noexcept {
   };
   return text.size() == 6 && text.starts_with("<0x") && text[5] == '>' && hexadecimal(text[3]) &&
          hexadecimal(text[4]);
+}
+
+void check_distinct_tokens(const std::vector<std::string>& tokens, std::string_view where) {
+  std::unordered_map<std::string_view, std::size_t> ids;
+  ids.reserve(tokens.size());
+  for (std::size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].empty()) continue;
+    const auto [first, fresh] = ids.try_emplace(tokens[id], id);
+    if (fresh) continue;
+    throw Error(
+        ErrorKind::input_invalid,
+        std::string(where) + ": the tokens " + std::to_string(first->second) + " and " + std::to_string(id) +
+            " are both '" + printable(tokens[id]) + "'",
+        "llama.cpp stops on a vocabulary with a text twice; the added tokens of the folder (tokenizer.json, "
+        "added_tokens.json, tokenizer_config.json) contradict its vocabulary");
+  }
 }
 
 void check_vocabulary_size(std::uint64_t size, std::string_view where) {

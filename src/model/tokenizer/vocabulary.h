@@ -66,6 +66,10 @@ bool looks_special(std::string_view text) noexcept;
 /// True for "<0x00>" to "<0xFF>", which stand for bytes.
 bool is_byte_token(std::string_view text) noexcept;
 
+/// Throws input_invalid for a text that two tokens share, naming both: llama.cpp stops the program on it.
+/// Empty texts may repeat, because it gives each a name of its own.
+void check_distinct_tokens(const std::vector<std::string>& tokens, std::string_view where);
+
 /// Throws input_invalid for a size beyond kMaxVocabulary.
 void check_vocabulary_size(std::uint64_t size, std::string_view where);
 

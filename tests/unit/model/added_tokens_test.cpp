@@ -53,6 +53,13 @@ TEST(AddedTokens, fill_the_vocabulary_up_to_the_embedding_rows) {
   EXPECT_EQ(result.token_count, 6U);
 }
 
+/// "\u2581x" and " x" are two texts to the tokenizer and one to llama.cpp.
+TEST(AddedTokens, are_refused_when_they_become_one_text) {
+  expect_error(ErrorKind::input_invalid, "the tokens 5 and 6 are both ' x'", [] {
+    read({added_token(5, "\xE2\x96\x81x", false, true), added_token(6, " x", false, true)});
+  });
+}
+
 TEST(AddedTokens, get_the_next_free_id_whatever_the_file_says) {
   const auto result = read({added_token(7, "<x>", false)}, "{}", 9);
   EXPECT_EQ(token_at(result, 5), "<x>");

@@ -199,13 +199,19 @@ TEST(SentencePieceVocabulary, of_phi3_takes_added_tokens_as_they_stand) {
   EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{2, 3, 3, 1, 1, 4, 3}));
 }
 
-TEST(SentencePieceVocabulary, drops_what_has_no_row_with_a_warning) {
+TEST(SentencePieceVocabulary, is_refused_with_pieces_that_have_no_row) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  expect_error(ErrorKind::input_invalid, "has 5 pieces, but the model has 4 embedding rows",
+               [&] { folder.read(llama_tokenizer(), 4); });
+}
+
+TEST(SentencePieceVocabulary, drops_added_tokens_that_have_no_row_with_a_warning) {
   TokenizerFolder folder;
   folder.add("tokenizer.model", small_sentencepiece().text())
       .add("added_tokens.json", R"({"<one>": 1099511627776})");
-  const auto result = folder.read(llama_tokenizer(), 4);
-  EXPECT_EQ(tokens_of(result).size(), 4U);
-  EXPECT_TRUE(warns_of(result, "has 5 pieces for 4 embedding rows"));
+  const auto result = folder.read(llama_tokenizer(), 5);
+  EXPECT_EQ(tokens_of(result).size(), 5U);
   EXPECT_TRUE(warns_of(result, "1 added tokens (first '<one>')"));
 }
 
@@ -221,6 +227,28 @@ TEST(SentencePieceVocabulary, is_refused_with_added_ids_that_are_none) {
   folder.add("tokenizer.model", small_sentencepiece().text());
   folder.add("tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {"content": "x"}}})");
   expect_error(ErrorKind::input_invalid, "the id '-1'", [&] { folder.read(llama_tokenizer()); });
+}
+
+TEST(SentencePieceVocabulary, is_refused_with_a_text_twice) {
+  const auto refuse = [](const std::string& added, std::string_view message) {
+    SCOPED_TRACE(message);
+    TokenizerFolder folder;
+    folder.add("tokenizer.model", small_sentencepiece().text());
+    folder.add("tokenizer_config.json", R"({"added_tokens_decoder": {)" + added + "}}");
+    expect_error(ErrorKind::input_invalid, message, [&] { folder.read(llama_tokenizer(), 9); });
+  };
+  refuse(R"("6": {"content": "x"}, "7": {"content": "x"})", "the tokens 6 and 7 are both 'x'");
+  refuse(R"("8": {"content": "<s>", "special": true})", "the tokens 1 and 8 are both '<s>'");
+  refuse(R"("5": {"content": "[PAD7]"})", "the tokens 5 and 7 are both '[PAD7]'");
+}
+
+/// llama.cpp gives each a name of its own.
+TEST(SentencePieceVocabulary, may_have_empty_texts) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.model", small_sentencepiece().text());
+  folder.add("tokenizer_config.json",
+             R"({"added_tokens_decoder": {"5": {"content": ""}, "6": {"content": ""}}})");
+  EXPECT_EQ(tokens_of(folder.read(llama_tokenizer(), 7))[6], "");
 }
 
 TEST(SentencePieceVocabulary, of_a_unigram_model_is_taken_with_a_warning) {
