@@ -24,6 +24,13 @@ void check(const std::string& text, const std::string& where) {
   if (!is_utf8(text)) throw Error(ErrorKind::input_invalid, where + ": chat template is not UTF-8");
 }
 
+void check_count(std::size_t count, const std::string& where) {
+  if (count <= kMaxTemplates) return;
+  throw Error(ErrorKind::input_invalid, where + ": " + std::to_string(count) +
+                                            " chat templates are more than the limit of " +
+                                            std::to_string(kMaxTemplates));
+}
+
 std::string read_template(const std::filesystem::path& path) {
   std::string text = read_folder_text(path, kMaxTemplateBytes);
   check(text, printable(path.native()));
@@ -56,6 +63,7 @@ std::vector<Template> templates_of_files(const HubTokenizer& hub) {
     throw Error(ErrorKind::input_missing,
                 printable(folder.native()) + ": cannot be read: " + error.message());
   }
+  check_count(more.size() + out.size(), printable(folder.native()));
   std::sort(more.begin(), more.end());
   for (const auto& path : more) out.push_back({path.stem().string(), read_template(path)});
   return out;
@@ -72,6 +80,7 @@ std::vector<Template> templates_of_value(const JsonValue& value, const std::stri
   if (const std::string* only = value.as_string()) {
     out.push_back({"default", *only});
   } else if (const JsonArray* list = value.as_array()) {
+    check_count(list->size(), where);
     for (const JsonValue& choice : *list) {
       const std::string* name = text_of(choice, "name");
       const std::string* text = text_of(choice, "template");

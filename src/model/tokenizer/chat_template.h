@@ -13,9 +13,14 @@ namespace qtz {
 /// Largest template that is taken; the largest in use has a twentieth of it.
 inline constexpr std::uint64_t kMaxTemplateBytes = 4u << 20;
 
+/// Most templates that are taken; the largest list in use has a dozen. Each becomes a key, and lists of keys
+/// are searched from end to end.
+inline constexpr std::size_t kMaxTemplates = 256;
+
 /// Sets tokenizer.chat_template, and for a list of templates tokenizer.chat_template.<name> and
 /// tokenizer.chat_templates. With `file_first` chat_template.jinja wins over tokenizer_config.json. Returns
-/// true if there is a default template. Throws input_invalid for templates that are too large or not UTF-8.
+/// true if there is a default template. Throws input_invalid for templates that are too large, too many or
+/// not UTF-8.
 bool write_chat_template(const HubTokenizer& hub, bool file_first, KvList& keys,
                          std::vector<std::string>& warnings);
 

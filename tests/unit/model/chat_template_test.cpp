@@ -88,6 +88,26 @@ TEST_F(ChatTemplate, that_was_not_fetched_is_refused) {
   expect_error(ErrorKind::input_invalid, "chat_template.jinja is a Git LFS pointer", [&] { read(); });
 }
 
+TEST_F(ChatTemplate, lists_are_bounded) {
+  const auto config_with = [](std::size_t count) {
+    JsonArray list;
+    for (std::size_t i = 0; i < count; ++i) {
+      list.emplace_back(JsonObject{{"name", "t" + std::to_string(i)}, {"template", "x"}});
+    }
+    return JsonValue(JsonObject{{"chat_template", std::move(list)}});
+  };
+  folder_.add("tokenizer_config.json", config_with(kMaxTemplates));
+  EXPECT_EQ(text_of(read(), "chat_template.t255"), "x");
+  folder_.add("tokenizer_config.json", config_with(50'000));
+  expect_error(ErrorKind::input_invalid, "50000 chat templates are more than the limit of 256",
+               [&] { read(); });
+  folder_.add("tokenizer_config.json", "{}").add("chat_template.jinja", "D");
+  for (std::size_t i = 0; i < kMaxTemplates; ++i) {
+    folder_.add("additional_chat_templates/" + std::to_string(i) + ".jinja", "x");
+  }
+  expect_error(ErrorKind::input_invalid, "257 chat templates are more", [&] { read(); });
+}
+
 TEST_F(ChatTemplate, that_is_not_utf8_is_refused) {
   folder_.add("chat_template.jinja", "\xFF");
   expect_error(ErrorKind::input_invalid, "not UTF-8", [&] { read(); });
