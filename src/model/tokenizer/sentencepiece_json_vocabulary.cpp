@@ -55,6 +55,12 @@ Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input) {
     const TokenType type = type_of(entry.text, TokenType::normal);
     out.put(entry.id, std::move(entry.text), type);
   }
+  if (!input.policy.write_merges) {
+    input.warnings.push_back(
+        where +
+        ": has merges and no scores, which llama.cpp goes by: every token gets the same, and "
+        "texts may be cut otherwise; with the model's tokenizer.model they would not");
+  }
   out.merges = std::move(json.merges);
   return out;
 }

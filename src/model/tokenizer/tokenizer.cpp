@@ -5,6 +5,7 @@
 #include "model/tokenizer/chat_template.h"
 #include "model/tokenizer/pre_tokenizer.h"
 #include "model/tokenizer/sentencepiece_model.h"
+#include "model/tokenizer/space_prefix.h"
 #include "model/tokenizer/special_tokens.h"
 #include "model/tokenizer/vocabulary.h"
 #include "qtz/core/error.h"
@@ -117,6 +118,13 @@ void write_prefix_space(const TokenizerInput& input, KvList& keys) {
     keys.set("tokenizer.ggml.add_space_prefix", *flag);
 }
 
+/// The converter leaves this key out, and llama.cpp then puts a space where the tokenizer puts none.
+void write_missing_prefix_space(const TokenizerInput& input, TokenizerSource source, KvList& keys) {
+  constexpr const char* kKey = "tokenizer.ggml.add_space_prefix";
+  if (source != TokenizerSource::sentencepiece_json || keys.find(kKey) != nullptr) return;
+  if (prepends_space(*input.json) == false) keys.set(kKey, false);
+}
+
 /// Ids from the configurations, then those the architecture knows by text.
 SpecialTokens collect_specials(TokenizerInput& input, const Vocabulary& vocabulary) {
   const TokenizerPolicy& policy = input.policy;
@@ -220,6 +228,7 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
     if (of == source) set_all(keys, more);
   }
   set_all(keys, policy.keys_last);
+  write_missing_prefix_space(input, source, keys);
   if (policy.eot_from_eos_list) write_eot_of_list(input, keys);
 
   result.token_count = vocabulary.token_count;

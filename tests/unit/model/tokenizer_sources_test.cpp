@@ -270,6 +270,41 @@ TEST(SentencePieceJsonVocabulary, has_no_scores_of_its_own_and_marks_named_token
   EXPECT_EQ(result.keys.find("tokenizer.ggml.merges"), nullptr);
 }
 
+TEST(SentencePieceJsonVocabulary, says_that_llama_cpp_may_cut_texts_otherwise) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", small_byte_fallback());
+  EXPECT_TRUE(warns_of(folder.read(llama_tokenizer()), "has merges and no scores"));
+  EXPECT_FALSE(warns_of(folder.read(gemma4_tokenizer()), "has merges and no scores"));
+}
+
+TEST(SentencePieceJsonVocabulary, says_when_no_space_is_put_before_a_text) {
+  const auto flag_with = [](std::string_view normalizer, std::string_view pre_tokenizer,
+                            std::string_view config = "{}") {
+    TokenizerFolder folder;
+    folder.add("tokenizer.json", with(with(small_byte_fallback(), {"normalizer"}, json_of(normalizer)),
+                                      {"pre_tokenizer"}, json_of(pre_tokenizer)));
+    folder.add("tokenizer_config.json", config);
+    return flag_of(folder.read(llama_tokenizer()), "add_space_prefix");
+  };
+  constexpr std::string_view kNever = R"({"type": "Metaspace", "prepend_scheme": "never"})";
+  constexpr std::string_view kReplace =
+      R"({"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"})";
+  const std::string prepend =
+      R"({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"}, )" +
+      std::string(kReplace) + "]}";
+  EXPECT_EQ(flag_with("null", kNever), false);
+  EXPECT_EQ(flag_with("null", R"({"type": "Metaspace", "add_prefix_space": false})"), false);
+  EXPECT_EQ(flag_with(kReplace, "null"), false);
+  EXPECT_EQ(flag_with(kReplace, R"({"type": "Sequence", "pretokenizers": []})"), false);
+  // As the converter has it: the key is left out, and llama.cpp puts the space.
+  EXPECT_EQ(flag_with("null", "null"), std::nullopt);
+  EXPECT_EQ(flag_with(prepend, "null"), std::nullopt);
+  EXPECT_EQ(flag_with(prepend, kNever), std::nullopt);
+  EXPECT_EQ(flag_with("null", R"({"type": "Metaspace", "prepend_scheme": "first"})"), std::nullopt);
+  EXPECT_EQ(flag_with("null", R"({"type": "Metaspace"})"), std::nullopt);
+  EXPECT_EQ(flag_with("null", kNever, R"({"add_prefix_space": true})"), true) << "the configuration wins";
+}
+
 TEST(SentencePieceJsonVocabulary, of_gemma4_keeps_merges_and_shows_its_markers) {
   TokenizerFolder folder;
   folder.add("tokenizer.json",
