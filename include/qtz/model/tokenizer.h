@@ -31,8 +31,11 @@ struct TokenizerPolicy {
   /// A "tokenizer_class" of tokenizer_config.json that decides the source instead (Phi-4 among Phi-3).
   std::vector<std::pair<std::string, TokenizerSource>> source_of_class = {};
 
-  std::string model = {};     ///< tokenizer.ggml.model when it is not the source's own ("gemma4")
-  bool write_pre = true;      ///< tokenizer.ggml.pre
+  std::string model = {};  ///< tokenizer.ggml.model when it is not the source's own ("gemma4")
+  bool write_pre = true;   ///< tokenizer.ggml.pre
+  /// Names of tokenizer.ggml.pre that this family's converter gives to what the table calls otherwise:
+  /// {found, written}.
+  std::vector<std::pair<std::string, std::string>> pre_names = {};
   bool write_merges = false;  ///< merges also for a SentencePiece vocabulary; byte_bpe always has them
 
   /// SentencePiece vocabularies of Phi-3: every added token is taken as it stands, those of tokenizer.json

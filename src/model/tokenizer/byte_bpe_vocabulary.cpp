@@ -98,6 +98,13 @@ JsonValue pre_tokenizer_of_class(const TokenizerInput& input) {
   return sequence;
 }
 
+std::string name_in_family(std::string name, const TokenizerInput& input) {
+  for (const auto& [found, written] : input.policy.pre_names) {
+    if (name == found) return written;
+  }
+  return name;
+}
+
 TokenizerJson read_older_files(TokenizerInput& input) {
   TokenizerJson json;
   json.model_type = "BPE";
@@ -130,7 +137,8 @@ Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input) {
 
   Vocabulary out;
   out.model = "gpt2";
-  out.pre = input.pre_override ? *input.pre_override : need_pre_tokenizer(facts, where);
+  out.pre =
+      input.pre_override ? *input.pre_override : name_in_family(need_pre_tokenizer(facts, where), input);
 
   std::vector<VocabEntry> base = std::move(json.vocab);
   const TokenIndex index = check_base_vocabulary(base, where);

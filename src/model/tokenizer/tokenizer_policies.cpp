@@ -28,6 +28,9 @@ TokenizerPolicy llama_tokenizer() {
   TokenizerPolicy policy =
       with_sources({Source::sentencepiece, Source::sentencepiece_json, Source::byte_bpe});
   policy.prefix_space = TokenizerPolicy::PrefixSpace::first;
+  // Llama 3's vocabulary with no token before a text: the converter knows it from Smaug. llama.cpp cuts
+  // alike.
+  policy.pre_names = {{"glm4", "smaug-bpe"}};
   policy.size_rules = {
       {32016, {{"eot", 32010}}, {}},                                // Code Llama
       {49152, {}, one_key("tokenizer.ggml.add_bos_token", false)},  // small Granite models

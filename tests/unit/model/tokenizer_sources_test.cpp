@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "model/tokenizer/split_patterns.h"
 #include "model/tokenizer/tokenizer_json.h"
 #include "support/expect_error.h"
 #include "unit/model/tokenizer_files.h"
@@ -129,6 +130,22 @@ TEST(TokenizerPre, can_be_given) {
   EXPECT_EQ(text_of(folder.read(bpe_tokenizer(), 0, JsonObject(), "qwen2"), "ggml.pre"), "qwen2");
   expect_error(ErrorKind::usage, "did you mean qwen2?",
                [&] { folder.read(bpe_tokenizer(), 0, JsonObject(), "qwen22"); });
+}
+
+/// The same cutting has the name under which each family's converter knows it.
+TEST(TokenizerPre, of_llama_without_a_leading_token_is_not_glms) {
+  JsonValue split = json_of(R"({"type": "Split", "behavior": "Isolated", "pattern": {"Regex": ""}})");
+  split = with(split, {"pattern", "Regex"}, QTZ_SPLIT_CL100K);
+  const JsonValue steps = JsonObject{
+      {"type", "Sequence"},
+      {"pretokenizers",
+       JsonArray{split, json_of(R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false})")}}};
+  TokenizerFolder folder;
+  folder.add("tokenizer.json",
+             with(with(small_bpe(), {"pre_tokenizer"}, steps), {"model", "ignore_merges"}, true));
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer()), "ggml.pre"), "smaug-bpe");
+  EXPECT_EQ(text_of(folder.read(glm4_moe_tokenizer()), "ggml.pre"), "glm4");
+  EXPECT_EQ(text_of(folder.read(llama_tokenizer(), 0, JsonObject(), "glm4"), "ggml.pre"), "glm4");
 }
 
 TEST(TokenizerPre, is_not_used_for_sentencepiece_and_says_so) {
