@@ -2,9 +2,28 @@
 #include "model/general_metadata.h"
 #include "model/model_parts.h"
 #include "model/tensor_ops.h"
+#include "model/tokenizer/pre_tokenizer.h"
 #include "qtz/core/error.h"
 
 namespace qtz {
+
+namespace {
+
+/// llama.cpp refuses a name that it does not know, and looks at it only for byte-level BPE.
+void set_pre_tokenizer(const std::string& name, KvList& metadata) {
+  check_pre_tokenizer_name(name);
+  const GgufValue* value = metadata.find("tokenizer.ggml.model");
+  const std::string* kind = value ? value->as_string() : nullptr;
+  if (kind == nullptr || *kind != "gpt2") {
+    throw Error(ErrorKind::usage,
+                "--tokenizer-pre " + name + ": the GGUF's tokenizer is " +
+                    (kind != nullptr ? "of kind '" + printable(*kind) + "'" : std::string("missing")),
+                "only tokenizers of kind 'gpt2' have a pre-tokenizer; leave --tokenizer-pre out");
+  }
+  metadata.set("tokenizer.ggml.pre", name);
+}
+
+}  // namespace
 
 GgufModel open_gguf_model(std::shared_ptr<const GgufSource> source, const ModelOptions& options) {
   GgufModel model;
@@ -34,7 +53,7 @@ GgufModel open_gguf_model(std::shared_ptr<const GgufSource> source, const ModelO
     model.architecture = *options.architecture;
     model.metadata.set("general.architecture", model.architecture);
   }
-  if (options.tokenizer_pre) model.metadata.set("tokenizer.ggml.pre", *options.tokenizer_pre);
+  if (options.tokenizer_pre) set_pre_tokenizer(*options.tokenizer_pre, model.metadata);
   GeneralSources general;
   general.model_name = options.model_name;
   general.metadata_file = options.metadata_file;

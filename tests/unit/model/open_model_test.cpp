@@ -402,6 +402,34 @@ TEST_F(OpenModel, missing_inputs_are_said_to_be_missing) {
                [&] { open_model(scratch_.path() / "nothing", {}); });
 }
 
+/// A GGUF with one tensor and one more key.
+std::string small_gguf(const std::string& key, const std::string& value) {
+  KvList metadata;
+  metadata.set("general.architecture", "llama");
+  metadata.set(key, value);
+  const GgufTensor tensors[] = {{"token_embd.weight", DType::f16, Shape{3, 2}}};
+  const GgufLayout layout = make_gguf_layout(metadata, tensors);
+  std::string bytes(layout.file_bytes, '\0');
+  std::copy(layout.header.begin(), layout.header.end(), reinterpret_cast<std::byte*>(bytes.data()));
+  return bytes;
+}
+
+TEST_F(OpenModel, the_pre_tokenizer_of_a_gguf_must_be_one) {
+  const auto open_with = [&](const char* kind, const char* pre) {
+    ModelOptions options;
+    options.tokenizer_pre = pre;
+    return open_model(scratch_.add("x.gguf", small_gguf("tokenizer.ggml.model", kind)), options);
+  };
+  EXPECT_EQ(*open_with("gpt2", "qwen2").metadata.find("tokenizer.ggml.pre"), GgufValue("qwen2"));
+  expect_error(ErrorKind::usage, "unknown pre-tokenizer 'nonsense'", [&] { open_with("gpt2", "nonsense"); });
+  expect_error(ErrorKind::usage, "the GGUF's tokenizer is of kind 'llama'",
+               [&] { open_with("llama", "qwen2"); });
+  ModelOptions options;
+  options.tokenizer_pre = "qwen2";
+  const auto without = scratch_.add("y.gguf", small_gguf("general.name", "No tokenizer"));
+  expect_error(ErrorKind::usage, "the GGUF's tokenizer is missing", [&] { open_model(without, options); });
+}
+
 TEST_F(OpenModel, a_gguf_is_carried_over) {
   KvList metadata;
   metadata.set("general.architecture", "llama");
