@@ -37,6 +37,29 @@ void refuse_adapter(const fs::path& folder) {
               "merge it into its base model first, or convert it with llama.cpp's convert_lora_to_gguf.py");
 }
 
+/// Without its configuration a language model has neither architecture nor tokenizer: as a generic GGUF it
+/// would look whole and be of no use. Weights that are no language model's may have none.
+void refuse_lost_config(const fs::path& folder, const SafetensorsSource& source) {
+  std::string sign;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const std::string name = at->path().filename().native();
+    if (name.starts_with("tokenizer") && (sign.empty() || name < sign)) sign = name;
+  }
+  for (const TensorInfo& tensor : source.tensors()) {
+    if (!sign.empty()) break;
+    if (tensor.name.find("model.layers.") != std::string::npos) sign = "tensor '" + tensor.name + "'";
+  }
+  if (sign.empty()) return;
+  throw Error(
+      ErrorKind::input_missing,
+      printable(folder.native()) + ": config.json is missing, but this is a language model (it has " +
+          printable(sign) + ")",
+      "fetch config.json from where the weights come from; for a generic GGUF of the bare weights, name "
+      "the .safetensors file or give --arch");
+}
+
 }  // namespace
 
 GgufModel open_model(const fs::path& input, const ModelOptions& options) {
@@ -57,6 +80,9 @@ GgufModel open_model(const fs::path& input, const ModelOptions& options) {
   if (has_file(config) && is_model_config(config)) {
     return open_folder_model(folder, std::move(source), options);
   }
+  // A file that is named is what is wanted; an index stands for its folder.
+  const bool names_file = !is_folder && input.extension() == ".safetensors";
+  if (!names_file && !options.architecture && !has_file(config)) refuse_lost_config(folder, *source);
   std::string name = is_folder ? folder_model_id(folder) : input.stem().native();
   return open_generic_model(name, std::move(source), options);
 }

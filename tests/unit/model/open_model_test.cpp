@@ -397,6 +397,28 @@ TEST_F(OpenModel, a_config_that_cannot_be_read_is_not_taken_for_none) {
   expect_refused("config.json is not a regular file");
 }
 
+TEST_F(OpenModel, a_folder_that_lost_its_config_is_not_generic) {
+  const auto folder = checkpoint();
+  std::filesystem::remove(folder / "config.json");
+  const auto refuse = [&](const std::string& sign) {
+    expect_error(ErrorKind::input_missing,
+                 "config.json is missing, but this is a language model (it has " + sign, [&] { open(); });
+  };
+  refuse("tokenizer.model)");
+  std::filesystem::remove(folder / "tokenizer.model");
+  refuse("tokenizer_config.json)");
+  std::filesystem::remove(folder / "tokenizer_config.json");
+  refuse("tensor 'model.layers.0.");
+  EXPECT_TRUE(open_model(folder / "model.safetensors", {}).generic) << "the file was asked for";
+  ModelOptions options;
+  options.architecture = "llama";
+  EXPECT_TRUE(open("llama", options).generic);
+  edit_tensors("llama", [](const std::string& name) {
+    return name.starts_with("model.") ? "net." + name.substr(6) : name;
+  });
+  EXPECT_TRUE(open().generic);
+}
+
 TEST_F(OpenModel, missing_inputs_are_said_to_be_missing) {
   expect_error(ErrorKind::input_missing, "no such file or folder",
                [&] { open_model(scratch_.path() / "nothing", {}); });
