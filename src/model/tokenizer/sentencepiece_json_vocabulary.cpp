@@ -58,8 +58,8 @@ Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input) {
   if (!input.policy.write_merges) {
     input.warnings.push_back(
         where +
-        ": has merges and no scores, which llama.cpp goes by: every token gets the same, and "
-        "texts may be cut otherwise; with the model's tokenizer.model they would not");
+        ": has merges and no scores, but llama.cpp merges by scores: all are written equal, "
+        "so that it may cut texts otherwise; a tokenizer.model beside it would be used");
   }
   out.merges = std::move(json.merges);
   return out;
