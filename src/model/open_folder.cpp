@@ -3,6 +3,7 @@
 #include "model/general_metadata.h"
 #include "model/key_rules.h"
 #include "model/model_parts.h"
+#include "model/shape_check.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
 #include "model/tensor_rules.h"
@@ -106,6 +107,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   apply_tensor_rules(build, spec);
   read_tokenizer_keys(build, spec, options, model);
   if (spec.finish != nullptr) spec.finish(build);
+  check_shapes(build);
 
   const DType sixteen_bit = sixteen_bit_type(source->tensors());
   for (auto& [name, expr] : build.tensors) {

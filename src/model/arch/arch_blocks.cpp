@@ -8,11 +8,16 @@ namespace qtz::arch {
 
 namespace {
 
-TensorExprPtr rope_rows(TensorExprPtr input, std::uint64_t heads) {
+/// Rows that merely divide into the heads would be put in a wrong order: they must be exactly theirs.
+TensorExprPtr rope_rows(TensorExprPtr input, std::uint64_t heads, std::string_view field,
+                        const ArchBuild& build) {
   const std::uint64_t rows = input->shape().rank() == 0 ? 0 : input->shape()[0];
-  if (heads == 0 || rows % (2 * heads) != 0) {
+  const std::uint64_t dim = build.config.head_dim();
+  if (heads == 0 || dim % 2 != 0 || rows % heads != 0 || rows / heads != dim) {
     throw Error(ErrorKind::input_invalid,
-                describe(*input) + " does not divide into " + std::to_string(heads) + " heads",
+                build.config.where() + ": " + describe(*input) + " does not divide into " +
+                    std::to_string(heads) + " heads ('" + std::string(field) + "') of " +
+                    std::to_string(dim) + " rows",
                 "check that config.json belongs to these weights");
   }
   return swapped_groups(std::move(input), 0, heads, 2, rows / heads / 2);
@@ -151,11 +156,11 @@ std::vector<float> scalar_per_layer(const ArchBuild& build, std::string_view sou
 }
 
 TensorExprPtr rope_query_rows(TensorExprPtr input, const ArchBuild& build) {
-  return rope_rows(std::move(input), build.config.head_count());
+  return rope_rows(std::move(input), build.config.head_count(), "num_attention_heads", build);
 }
 
 TensorExprPtr rope_key_rows(TensorExprPtr input, const ArchBuild& build) {
-  return rope_rows(std::move(input), build.config.kv_head_count());
+  return rope_rows(std::move(input), build.config.kv_head_count(), "num_key_value_heads", build);
 }
 
 TensorExprPtr fused_qkv_rows(TensorExprPtr input, const ArchBuild& build) {

@@ -1,0 +1,372 @@
+#include "model/shape_check.h"
+
+#include <algorithm>
+#include <map>
+
+#include "model/name_pattern.h"
+#include "model/tensor_ops.h"
+#include "qtz/core/checked.h"
+#include "qtz/core/error.h"
+
+namespace qtz {
+
+namespace {
+
+/// A size that the keys state. An array has one for each layer.
+struct Size {
+  std::string_view name;              ///< as the shapes below call it
+  std::string_view key;               ///< without "<arch>."
+  std::string_view fields;            ///< where the configuration has it, for messages
+  std::string_view fallback;          ///< what holds when the key is not there; empty: nothing is known then
+  std::string_view sliding_key = {};  ///< replaces `key` in the layers of a sliding window
+};
+
+constexpr Size kSizes[] = {
+    {"embd", "embedding_length", "hidden_size|n_embd|dim|d_model|n_embed", ""},
+    {"blocks", "block_count", "num_hidden_layers|n_layers|n_layer|num_layers", ""},
+    {"context", "context_length", "n_ctx|n_positions|max_position_embeddings", ""},
+    {"heads", "attention.head_count", "num_attention_heads_per_layer|num_attention_heads|n_head|n_heads", ""},
+    {"kv", "attention.head_count_kv", "num_key_value_heads|n_kv_heads|multi_query_group_num", "heads"},
+    {"key", "attention.key_length", "head_dim", "embd/heads", "attention.key_length_swa"},
+    {"value", "attention.value_length", "head_dim", "embd/heads", "attention.value_length_swa"},
+    {"rope", "rope.dimension_count", "qk_rope_head_dim", "key"},
+    {"ffn", "feed_forward_length",
+     "prefix_dense_intermediate_size|dense_intermediate_size|intermediate_size|n_inner|hidden_dim", ""},
+    {"experts", "expert_count", "num_local_experts|num_experts|n_routed_experts|moe_num_experts", ""},
+    {"expert_ffn", "expert_feed_forward_length", "moe_intermediate_size|intermediate_size", "ffn"},
+    {"shared", "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts", "1"},
+    {"shared_ffn", "expert_shared_feed_forward_length",
+     "shared_expert_intermediate_size|moe_shared_expert_intermediate_size|shared_intermediate_size",
+     "shared*expert_ffn"},
+    {"expert_in", "moe_latent_size", "moe_latent_size", "embd"},
+    {"q_rank", "attention.q_lora_rank", "q_lora_rank", ""},
+    {"kv_rank", "attention.kv_lora_rank", "kv_lora_rank", ""},
+    {"key_mla", "attention.key_length_mla", "qk_nope_head_dim", "key"},
+    {"value_mla", "attention.value_length_mla", "v_head_dim", "value"},
+    {"per_layer", "embedding_length_per_layer_input", "hidden_size_per_layer_input", ""},
+    {"conv", "ssm.conv_kernel", "conv_kernel|d_conv|mamba_d_conv|linear_conv_kernel_dim", ""},
+    {"inner", "ssm.inner_size", "mamba_d_ssm|d_inner|intermediate_size", ""},
+    {"state", "ssm.state_size", "state_size|d_state|mamba_d_state|ssm_state_size|linear_key_head_dim", ""},
+    {"groups", "ssm.group_count", "n_groups|mamba_n_groups|linear_num_key_heads", ""},
+    {"steps", "ssm.time_step_rank", "time_step_rank|mamba_dt_rank|mamba_num_heads|linear_num_value_heads",
+     ""},
+    {"l_cache", "shortconv.l_cache", "conv_L_cache", ""},
+};
+
+/// What one kind of output tensor must look like. Dimensions are sums of products of the sizes above and of
+/// numbers; "?" is any length. A bias has its weight's dimensions without the last.
+struct ShapeRow {
+  std::string_view name;  ///< ".weight" and ".bias" as {W}
+  std::vector<std::string_view> dims;
+  std::vector<std::string_view> archs = {};  ///< these alone; empty: every architecture
+};
+
+/// The first row that fits architecture and name counts, so an architecture's own rows stand before the
+/// general ones.
+std::vector<ShapeRow> shape_rows() {
+  using Names = std::vector<std::string_view>;
+  const Names latent = {"deepseek2", "glm-dsa"};
+  const Names whole_norms = {"olmo2", "minimax-m2"};
+  const Names fused_gate = {"phi3", "chatglm", "glm4"};
+  const Names linear = {"qwen3next", "qwen35", "qwen35moe"};
+  const Names mamba1 = {"mamba", "jamba"};
+  const Names mamba2 = {"mamba2", "falcon-h1", "granitehybrid", "nemotron_h", "nemotron_h_moe"};
+  return {
+      // Queries come with a gate as wide as they are; the other layers' attention is linear.
+      {"blk.{L}.attn_q.{W}", {"2*heads*key", "embd"}, linear},
+      {"blk.{L}.attn_qkv.{W}", {"2*groups*state+inner", "embd"}, linear},
+      {"blk.{L}.attn_gate.{W}", {"inner", "embd"}, linear},
+      {"blk.{L}.ssm_conv1d.{W}", {"2*groups*state+inner", "conv"}, linear},
+      {"blk.{L}.ssm_ba.{W}", {"2*steps", "embd"}, linear},
+      {"blk.{L}.ssm_alpha.{W}", {"steps", "embd"}, linear},
+      {"blk.{L}.ssm_beta.{W}", {"steps", "embd"}, linear},
+      {"blk.{L}.ssm_a", {"steps"}, linear},
+      {"blk.{L}.ssm_dt.bias", {"steps"}, linear},
+      {"blk.{L}.ssm_norm.weight", {"inner/steps"}, linear},
+
+      // Latent attention: keys and values of all heads are one vector that attn_k_b and attn_v_b take apart.
+      {"blk.{L}.attn_q.{W}", {"heads*key_mla", "embd"}, latent},
+      {"blk.{L}.attn_q_b.{W}", {"heads*key_mla", "q_rank"}, latent},
+      {"blk.{L}.attn_k_b.weight", {"heads", "kv_rank", "key_mla-rope"}, latent},
+      {"blk.{L}.attn_v_b.weight", {"heads", "value_mla", "kv_rank"}, latent},
+      {"blk.{L}.attn_output.{W}", {"embd", "heads*value_mla"}, latent},
+
+      // Norms over all heads at once, and over each head by itself with weights of its own.
+      {"blk.{L}.attn_q_norm.{W}", {"heads*key"}, whole_norms},
+      {"blk.{L}.attn_k_norm.{W}", {"kv*key"}, whole_norms},
+      {"blk.{L}.attn_q_norm.weight", {"heads", "key"}, {"command-r"}},
+      {"blk.{L}.attn_k_norm.weight", {"kv", "key"}, {"command-r"}},
+
+      // Gate and up projection as one matrix.
+      {"blk.{L}.ffn_up.{W}", {"2*ffn", "embd"}, fused_gate},
+
+      {"blk.{L}.attn_gate.{W}", {"heads*key", "embd"}, {"afmoe"}},
+      // A gate for each head or for each of its values; heads differ from layer to layer.
+      {"blk.{L}.attn_gate.{W}", {"?", "embd"}, {"laguna"}},
+      {"blk.{L}.exp_probs_b.bias", {"1", "experts"}, {"ernie4_5-moe"}},
+      {"blk.{L}.ffn_gate_up_exps.weight", {"experts", "2*expert_ffn", "embd"}, {"gemma4"}},
+
+      // Experts may work on fewer dimensions than the layers.
+      {"blk.{L}.ffn_up_exps.weight", {"experts", "expert_ffn", "expert_in"}, {"nemotron_h_moe"}},
+      {"blk.{L}.ffn_down_exps.weight", {"experts", "expert_in", "expert_ffn"}, {"nemotron_h_moe"}},
+
+      {"blk.{L}.ssm_in.{W}", {"2*inner", "embd"}, mamba1},
+      {"blk.{L}.ssm_conv1d.{W}", {"inner", "conv"}, mamba1},
+      {"blk.{L}.ssm_x.weight", {"steps+2*state", "inner"}, mamba1},
+      {"blk.{L}.ssm_dt.{W}", {"inner", "steps"}, mamba1},
+      {"blk.{L}.ssm_a", {"inner", "state"}, mamba1},
+      {"blk.{L}.ssm_d", {"inner"}, mamba1},
+
+      {"blk.{L}.ssm_in.{W}", {"2*inner+2*groups*state+steps", "embd"}, mamba2},
+      {"blk.{L}.ssm_conv1d.{W}", {"inner+2*groups*state", "conv"}, mamba2},
+      {"blk.{L}.ssm_dt.bias", {"steps"}, mamba2},
+      {"blk.{L}.ssm_a", {"steps", "1"}, mamba2},
+      {"blk.{L}.ssm_d", {"steps", "1"}, mamba2},
+      {"blk.{L}.ssm_norm.weight", {"groups", "inner/groups"}, mamba2},
+
+      // Every architecture.
+      {"token_embd.weight", {"vocab", "embd"}},
+      {"output.{W}", {"vocab", "embd"}},
+      {"output_norm.weight", {"embd"}},
+      {"output_norm.bias", {"embd"}},
+      {"token_embd_norm.weight", {"embd"}},
+      {"token_embd_norm.bias", {"embd"}},
+      {"position_embd.weight", {"context", "embd"}},
+      {"rope_freqs.weight", {"rope/2"}},
+      {"per_layer_token_embd.weight", {"vocab", "blocks*per_layer"}},
+      {"per_layer_model_proj.weight", {"blocks*per_layer", "embd"}},
+      {"per_layer_proj_norm.weight", {"per_layer"}},
+
+      {"blk.{L}.attn_norm.weight", {"embd"}},
+      {"blk.{L}.attn_norm.bias", {"embd"}},
+      {"blk.{L}.attn_output_norm.weight", {"embd"}},
+      {"blk.{L}.post_attention_norm.weight", {"embd"}},
+      {"blk.{L}.ffn_norm", {"embd"}},
+      {"blk.{L}.ffn_norm.weight", {"embd"}},
+      {"blk.{L}.ffn_norm.bias", {"embd"}},
+      {"blk.{L}.post_ffw_norm.weight", {"embd"}},
+      {"blk.{L}.post_norm.weight", {"embd"}},
+
+      {"blk.{L}.attn_q.{W}", {"heads*key", "embd"}},
+      {"blk.{L}.attn_k.{W}", {"kv*key", "embd"}},
+      {"blk.{L}.attn_v.{W}", {"kv*value", "embd"}},
+      {"blk.{L}.attn_qkv.{W}", {"heads*key+kv*key+kv*value", "embd"}},
+      {"blk.{L}.attn_output.{W}", {"embd", "heads*value"}},
+      {"blk.{L}.attn_q_norm.weight", {"key"}},
+      {"blk.{L}.attn_k_norm.weight", {"key"}},
+      {"blk.{L}.attn_sinks.weight", {"heads"}},
+      {"blk.{L}.attn_q_a.{W}", {"q_rank", "embd"}},
+      {"blk.{L}.attn_q_a_norm.weight", {"q_rank"}},
+      {"blk.{L}.attn_q_b.{W}", {"heads*key", "q_rank"}},
+      {"blk.{L}.attn_kv_a_mqa.{W}", {"kv_rank+rope", "embd"}},
+      {"blk.{L}.attn_kv_a_norm.weight", {"kv_rank"}},
+      {"blk.{L}.attn_kv_b.{W}", {"heads*key+heads*value-heads*rope", "kv_rank"}},
+
+      {"blk.{L}.ffn_gate.{W}", {"ffn", "embd"}},
+      {"blk.{L}.ffn_up.{W}", {"ffn", "embd"}},
+      {"blk.{L}.ffn_down.{W}", {"embd", "ffn"}},
+      {"blk.{L}.ffn_gate_inp.{W}", {"experts", "embd"}},
+      {"blk.{L}.ffn_gate_exps.{W}", {"experts", "expert_ffn", "embd"}},
+      {"blk.{L}.ffn_up_exps.{W}", {"experts", "expert_ffn", "embd"}},
+      {"blk.{L}.ffn_down_exps.{W}", {"experts", "embd", "expert_ffn"}},
+      {"blk.{L}.exp_probs_b.bias", {"experts"}},
+      {"blk.{L}.ffn_gate_inp_shexp.weight", {"1", "embd"}},
+      {"blk.{L}.ffn_gate_shexp.{W}", {"shared_ffn", "embd"}},
+      {"blk.{L}.ffn_up_shexp.{W}", {"shared_ffn", "embd"}},
+      {"blk.{L}.ffn_down_shexp.{W}", {"embd", "shared_ffn"}},
+
+      {"blk.{L}.ssm_out.{W}", {"embd", "inner"}},
+      {"blk.{L}.shortconv.conv.weight", {"embd", "l_cache"}},
+      {"blk.{L}.shortconv.in_proj.{W}", {"3*embd", "embd"}},
+      {"blk.{L}.shortconv.out_proj.{W}", {"embd", "embd"}},
+      {"blk.{L}.inp_gate.weight", {"per_layer", "embd"}},
+      {"blk.{L}.proj.weight", {"embd", "per_layer"}},
+      {"blk.{L}.nextn.eh_proj.weight", {"embd", "2*embd"}},
+      {"blk.{L}.nextn.enorm.weight", {"embd"}},
+      {"blk.{L}.nextn.hnorm.weight", {"embd"}},
+      {"blk.{L}.nextn.shared_head_norm.weight", {"embd"}},
+      {"blk.{L}.nextn.embed_tokens.weight", {"vocab", "embd"}},
+      {"blk.{L}.nextn.shared_head_head.weight", {"vocab", "embd"}},
+  };
+}
+
+using Count = std::optional<std::uint64_t>;
+
+/// Element `layer` of an array, the value itself of a number.
+Count count_at(const GgufValue& value, std::uint64_t layer) {
+  const GgufArray* array = value.as_array();
+  if (array == nullptr) return value.as_uint();
+  const auto* numbers = std::get_if<std::vector<std::int32_t>>(&array->elements);
+  if (numbers == nullptr || layer >= numbers->size() || (*numbers)[layer] < 0) return std::nullopt;
+  return static_cast<std::uint64_t>((*numbers)[layer]);
+}
+
+/// The sizes of one layer; remembers in words which were asked for.
+class LayerSizes {
+ public:
+  LayerSizes(const ArchBuild& build, std::uint64_t layer) : build_(build), layer_(layer) {}
+
+  /// The value of "2*heads*key+embd"; empty when a size is not known.
+  Count sum(std::string_view text) {
+    Count total = 0;
+    bool minus = false;
+    while (total && !text.empty()) {
+      const auto end = std::min(text.find_first_of("+-"), text.size());
+      const Count term = product(text.substr(0, end));
+      if (!term || (minus && *term > *total)) return std::nullopt;
+      total = minus ? Count(*total - *term) : checked_add(*total, *term);
+      minus = end < text.size() && text[end] == '-';
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return total;
+  }
+
+  /// "'hidden_size' is 128, 'num_attention_heads' is 4"
+  std::string asked() const {
+    std::string out;
+    for (const std::string& fact : facts_) out += (out.empty() ? "" : ", ") + fact;
+    return out;
+  }
+
+ private:
+  Count product(std::string_view text) {
+    Count total = 1;
+    bool divide = false;
+    while (total && !text.empty()) {
+      const auto end = std::min(text.find_first_of("*/"), text.size());
+      const Count factor = size(text.substr(0, end));
+      if (!factor || (divide && (*factor == 0 || *total % *factor != 0))) return std::nullopt;
+      total = divide ? Count(*total / *factor) : checked_mul(*total, *factor);
+      divide = end < text.size() && text[end] == '/';
+      text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return total;
+  }
+
+  Count size(std::string_view name) {
+    if (name[0] >= '0' && name[0] <= '9') return static_cast<std::uint64_t>(name[0] - '0');
+    if (name == "vocab") return vocabulary();
+    const auto* const found = std::find_if(std::begin(kSizes), std::end(kSizes),
+                                           [&](const Size& entry) { return entry.name == name; });
+    QTZ_CHECK(found != std::end(kSizes));
+    const GgufValue* value = slides() && !found->sliding_key.empty() ? key(found->sliding_key) : nullptr;
+    if (value == nullptr) value = key(found->key);
+    if (value == nullptr) return found->fallback.empty() ? std::nullopt : sum(found->fallback);
+    const Count count = count_at(*value, layer_);
+    if (count) {
+      const auto field = build_.config.find(found->fields);
+      remember("'" + (field ? field->name : std::string(found->key)) + "' is " + std::to_string(*count));
+    }
+    return count;
+  }
+
+  Count vocabulary() {
+    const GgufValue* tokens = build_.keys.find("tokenizer.ggml.tokens");
+    if (tokens == nullptr || tokens->as_array() == nullptr) return std::nullopt;
+    const std::uint64_t count = tokens->as_array()->size();
+    remember("the vocabulary has " + std::to_string(count) + " entries");
+    return count;
+  }
+
+  const GgufValue* key(std::string_view name) const {
+    return build_.keys.find(std::string(build_.arch) + "." + std::string(name));
+  }
+
+  /// Whether this layer attends within a window, where the keys say so layer by layer.
+  bool slides() const {
+    const GgufValue* pattern = key("attention.sliding_window_pattern");
+    if (pattern == nullptr || pattern->as_array() == nullptr) return false;
+    const auto* flags = std::get_if<std::vector<std::uint8_t>>(&pattern->as_array()->elements);
+    return flags != nullptr && layer_ < flags->size() && (*flags)[layer_] != 0;
+  }
+
+  void remember(std::string fact) {
+    if (std::find(facts_.begin(), facts_.end(), fact) == facts_.end()) facts_.push_back(std::move(fact));
+  }
+
+  const ArchBuild& build_;
+  std::uint64_t layer_;
+  std::vector<std::string> facts_;
+};
+
+constexpr std::string_view kHint = "check that config.json belongs to these weights";
+
+std::string named(const std::string& name, const TensorExpr& expr) {
+  return describe(expr) + " becomes '" + printable(name) + "' " + expr.shape().to_string();
+}
+
+/// "[512, 256]", with "?" for what any length fits.
+std::string listed(const std::vector<Count>& dims) {
+  std::string out;
+  for (const Count& dim : dims) out += (out.empty() ? "" : ", ") + (dim ? std::to_string(*dim) : "?");
+  return "[" + out + "]";
+}
+
+class ShapeChecker {
+ public:
+  explicit ShapeChecker(const ArchBuild& build) : build_(build), rows_(shape_rows()) {}
+
+  void check(const std::string& name, const TensorExpr& expr) {
+    if (!meets_table(name, expr)) meets_other_layers(name, expr);
+  }
+
+ private:
+  /// False when the table leaves a dimension open that it means to check, or does not know the tensor.
+  bool meets_table(const std::string& name, const TensorExpr& expr) const {
+    for (const ShapeRow& row : rows_) {
+      const bool ours =
+          row.archs.empty() || std::find(row.archs.begin(), row.archs.end(), build_.arch) != row.archs.end();
+      const auto match = ours ? match_name(row.name, name) : std::nullopt;
+      if (match) return meets(row, *match, name, expr);
+    }
+    return false;
+  }
+
+  bool meets(const ShapeRow& row, const NameMatch& match, const std::string& name,
+             const TensorExpr& expr) const {
+    const std::size_t rank = row.dims.size() - (match.kind == "bias" ? 1 : 0);
+    LayerSizes sizes(build_, match.layer.value_or(0));
+    std::vector<Count> wanted;
+    bool complete = true;
+    for (std::size_t axis = 0; axis < rank; ++axis) {
+      const bool any = row.dims[axis] == "?";
+      wanted.push_back(any ? std::nullopt : sizes.sum(row.dims[axis]));
+      complete = complete && (any || wanted.back());
+    }
+    bool fits = expr.shape().rank() == rank;
+    for (std::size_t axis = 0; fits && axis < rank; ++axis) {
+      fits = !wanted[axis] || *wanted[axis] == expr.shape()[axis];
+    }
+    if (fits) return complete;
+    throw Error(ErrorKind::input_invalid,
+                build_.config.where() + ": " + named(name, expr) + ", but " + listed(wanted) + " is needed" +
+                    (sizes.asked().empty() ? "" : ": " + sizes.asked()),
+                std::string(kHint));
+  }
+
+  /// What the table does not settle is at least the same in all layers.
+  void meets_other_layers(const std::string& name, const TensorExpr& expr) {
+    const auto match = match_name("blk.{L}.*", name);
+    if (!match) return;
+    const std::string role = name.substr(name.find('.', std::string_view("blk.").size()));
+    const auto [first, is_new] = first_of_role_.try_emplace(role, name, &expr);
+    if (is_new || first->second.second->shape() == expr.shape()) return;
+    throw Error(ErrorKind::input_invalid,
+                named(name, expr) + ", but " + named(first->second.first, *first->second.second) +
+                    ": nothing in " + build_.config.where() + " lets these layers differ",
+                std::string(kHint));
+  }
+
+  const ArchBuild& build_;
+  const std::vector<ShapeRow> rows_;
+  std::map<std::string, std::pair<std::string, const TensorExpr*>> first_of_role_;
+};
+
+}  // namespace
+
+void check_shapes(const ArchBuild& build) {
+  ShapeChecker checker(build);
+  for (const auto& [name, expr] : build.tensors) checker.check(name, *expr);
+}
+
+}  // namespace qtz
