@@ -17,6 +17,13 @@ namespace {
               "check that config.json belongs to these weights");
 }
 
+/// Elements that are stored several together cannot be taken apart.
+void refuse_blocks(const TensorExpr& input) {
+  if (traits(input.dtype()).block_elems == 1) return;
+  misfit(input,
+         "has type " + std::string(name_of(input.dtype())) + ", whose elements cannot be moved singly");
+}
+
 class Reshaped final : public TensorExpr {
  public:
   Reshaped(TensorExprPtr input, Shape shape)
@@ -272,6 +279,7 @@ TensorExprPtr picked(TensorExprPtr input, std::size_t axis, std::uint64_t count,
   const std::uint64_t length = dims[axis];
   dims[axis] = count;
   if (axis + 1 == shape.rank()) {
+    refuse_blocks(*input);
     return std::make_shared<PickedColumns>(std::move(input), Shape(std::move(dims)), map);
   }
   const AxisView view = view_axis(shape, axis);
@@ -290,7 +298,7 @@ TensorExprPtr reshaped(TensorExprPtr input, Shape shape) {
   if (input->shape().elements() != shape.elements()) {
     misfit(*input, "cannot be seen as " + shape.to_string());
   }
-  QTZ_CHECK(traits(input->dtype()).block_elems == 1 || input->shape().cols() == shape.cols());
+  if (input->shape().cols() != shape.cols()) refuse_blocks(*input);
   return std::make_shared<Reshaped>(std::move(input), std::move(shape));
 }
 

@@ -31,7 +31,7 @@ class TensorExprTest : public testing::Test {
     writer.add_counting("m", {6, 4}).add_counting("t", {2, 3, 4}).add_counting("v", {8});
     writer.add("bf16", "BF16", {6, 4}, bf16).add("f16", "F16", {6, 4}, f16).add("f64", "F64", {6, 4}, f64);
     writer.add("i8", "I8", {6, 4}, bytes).add_counting("wide", {3, 2500}).add_counting("tall", {2500, 3});
-    writer.add_counting("empty", {0, 4});
+    writer.add_counting("empty", {0, 4}).add("f4", "F4", {4, 4}, std::vector<std::uint8_t>(8));
     source_ = std::make_unique<SafetensorsSource>(folder_.add("model.safetensors", writer.bytes()));
   }
 
@@ -205,6 +205,15 @@ TEST_F(TensorExprTest, moves_keep_bytes_that_are_not_numbers) {
   EXPECT_EQ(bytes[6], std::byte{1});
   expect_error(ErrorKind::input_invalid, "type I8", [&] { plus(get("i8"), 1); });
   expect_error(ErrorKind::input_invalid, "type I8", [&] { read_floats(*get("i8")); });
+}
+
+TEST_F(TensorExprTest, elements_stored_several_together_are_not_taken_apart) {
+  constexpr const char* kMessage = "'f4' [4, 4] has type F4, whose elements cannot be moved singly";
+  expect_error(ErrorKind::input_invalid, kMessage, [&] { reshaped(get("f4"), Shape{16, 1}); });
+  expect_error(ErrorKind::input_invalid, kMessage, [&] { sliced(get("f4"), 1, 0, 2); });
+  expect_error(ErrorKind::input_invalid, kMessage, [&] { swapped_groups(get("f4"), 1, 1, 2, 2); });
+  EXPECT_EQ(sliced(get("f4"), 0, 1, 2)->shape(), (Shape{2, 4})) << "rows stay whole";
+  EXPECT_EQ(reshaped(get("f4"), Shape{2, 2, 4})->shape(), (Shape{2, 2, 4}));
 }
 
 TEST_F(TensorExprTest, computations_are_in_f32_whatever_is_stored) {
