@@ -60,9 +60,7 @@ void refuse_lost_config(const fs::path& folder, const SafetensorsSource& source)
       "the .safetensors file or give --arch");
 }
 
-}  // namespace
-
-GgufModel open_model(const fs::path& input, const ModelOptions& options) {
+GgufModel open_any(const fs::path& input, const ModelOptions& options) {
   std::error_code error;
   const fs::file_status status = fs::status(input, error);
   if (!fs::exists(status)) {
@@ -85,6 +83,17 @@ GgufModel open_model(const fs::path& input, const ModelOptions& options) {
   if (!names_file && !options.architecture && !has_file(config)) refuse_lost_config(folder, *source);
   std::string name = is_folder ? folder_model_id(folder) : input.stem().native();
   return open_generic_model(name, std::move(source), options);
+}
+
+}  // namespace
+
+GgufModel open_model(const fs::path& input, const ModelOptions& options) {
+  GgufModel model = open_any(input, options);
+  if (model.tensors.empty()) {
+    throw Error(ErrorKind::input_invalid, printable(input.native()) + ": holds no tensors",
+                "check that this is the file or folder you mean, and that it is complete");
+  }
+  return model;
 }
 
 }  // namespace qtz
