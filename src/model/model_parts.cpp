@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "model/model_name.h"
+#include "model/storage_type.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 
@@ -42,7 +43,7 @@ void fit_to_gguf(GgufModel& model) {
       throw Error(
           ErrorKind::input_invalid,
           shown + " has type " + std::string(name_of(tensor.expr->dtype())) + ", which GGUF does not have",
-          "weights that are already quantized cannot be read yet; use the 16-bit original");
+          std::string(hint_for_type(tensor.expr->dtype())));
     }
     if (shape.rank() == 0) tensor.expr = reshaped(tensor.expr, Shape{1});
   }

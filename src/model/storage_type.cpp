@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "qtz/core/error.h"
+
 namespace qtz {
 
 namespace {
@@ -27,7 +29,27 @@ bool is_float(DType type) {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
 }
 
+/// Types of fewer than 16 bits a number: only a quantization stores them.
+bool is_packed(DType type) {
+  constexpr DType kPacked[] = {DType::f8_e4m3, DType::f8_e5m2, DType::f8_e8m0,
+                               DType::f6_e2m3, DType::f6_e3m2, DType::f4};
+  return is_quantized(type) || std::find(std::begin(kPacked), std::end(kPacked), type) != std::end(kPacked);
+}
+
 }  // namespace
+
+void require_float_weights(const TensorInfo& tensor) {
+  if (is_float(tensor.dtype)) return;
+  throw Error(ErrorKind::input_invalid,
+              "tensor '" + printable(tensor.name) + "' " + tensor.shape.to_string() + " has type " +
+                  std::string(name_of(tensor.dtype)) + ", but weights are floating-point numbers",
+              std::string(hint_for_type(tensor.dtype)));
+}
+
+std::string_view hint_for_type(DType type) {
+  return is_packed(type) ? "weights that are already quantized cannot be read yet; use the 16-bit original"
+                         : "use the model's weights in F16, BF16 or F32";
+}
 
 DType sixteen_bit_type(std::span<const TensorInfo> tensors) {
   for (const TensorInfo& tensor : tensors) {

@@ -9,6 +9,13 @@
 
 namespace qtz {
 
+/// Throws input_invalid when a weight is stored as something else than F64, F32, F16 or BF16: no architecture
+/// has such weights, so they are codes of a quantization or damage.
+void require_float_weights(const TensorInfo& tensor);
+
+/// What to do about a stored type that does not hold a model's weights.
+std::string_view hint_for_type(DType type);
+
 /// The 16-bit type of a source: that of its first stored matrix of F16 or BF16, F16 when there is none.
 DType sixteen_bit_type(std::span<const TensorInfo> tensors);
 

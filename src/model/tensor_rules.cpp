@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "model/name_pattern.h"
+#include "model/storage_type.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 
@@ -248,6 +249,7 @@ class TensorTable {
     }
     for (auto& [key, members] : groups_) {
       const TensorRule& rule = spec_.tensors[key.rule];
+      for (const Member& member : members) require_float_weights(*member.tensor);
       const bool many = has_hole(rule.source, 'E') || has_hole(rule.source, 'N');
       TensorExprPtr expr = many ? stack(rule, key, members) : stored(build_.source, *members.front().tensor);
       if (rule.transform != nullptr) expr = rule.transform(std::move(expr), build_);

@@ -370,7 +370,10 @@ TEST_F(OpenModel, what_gguf_cannot_hold_is_refused_by_name) {
   };
   refuse(test::WeightsWriter().add_counting(std::string(64, 'n'), {1}), "has a name of 64 bytes");
   refuse(test::WeightsWriter().add_counting("five", {1, 1, 1, 1, 1}), "tensor 'five' has 5 dimensions");
-  refuse(test::WeightsWriter().add("f", "F8_E4M3", {1}, std::vector<std::uint8_t>{0}), "has type F8_E4M3");
+  refuse(test::WeightsWriter().add("f", "F8_E4M3", {1}, std::vector<std::uint8_t>{0}),
+         "has type F8_E4M3, which GGUF does not have | weights that are already quantized");
+  refuse(test::WeightsWriter().add("m", "BOOL", {1}, std::vector<std::uint8_t>{0}),
+         "has type BOOL, which GGUF does not have | use the model's weights in F16, BF16 or F32");
 }
 
 TEST_F(OpenModel, diffusers_folders_are_generic) {
