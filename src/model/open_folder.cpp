@@ -82,6 +82,16 @@ void read_tokenizer_keys(ArchBuild& build, const ArchSpec& spec, const ModelOpti
   model.warnings.insert(model.warnings.end(), tokenizer.warnings.begin(), tokenizer.warnings.end());
 }
 
+/// transformers takes the embedding then, llama.cpp the matrix that is stored.
+void warn_of_two_outputs(ArchBuild& build) {
+  if (!build.config.boolean("tie_word_embeddings").value_or(false)) return;
+  const TensorExprPtr output = build.find_tensor("output.weight");
+  if (output == nullptr) return;
+  build.warnings.push_back(build.config.where() + ": 'tie_word_embeddings' is true, but " +
+                           describe(*output) +
+                           " is stored too; it is written as 'output.weight', as llama.cpp's converter does");
+}
+
 }  // namespace
 
 GgufModel open_folder_model(const std::filesystem::path& folder,
@@ -107,6 +117,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   apply_tensor_rules(build, spec);
   read_tokenizer_keys(build, spec, options, model);
   if (spec.finish != nullptr) spec.finish(build);
+  warn_of_two_outputs(build);
   check_shapes(build);
 
   const DType sixteen_bit = sixteen_bit_type(source->tensors());

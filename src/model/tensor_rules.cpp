@@ -91,6 +91,7 @@ class TensorTable {
     for (const TensorInfo& tensor : build_.source.tensors()) place(tensor);
     if (!leftover_.empty()) refuse_leftover();
     check_needed();
+    check_output();
     emit();
   }
 
@@ -240,6 +241,39 @@ class TensorTable {
       if (const auto* members = find(rule, 0)) return members->front().tensor;
     }
     return nullptr;
+  }
+
+  /// An output that is said not to be the embedding must be there: a lost shard leaves a model that answers
+  /// nonsense. Embedding models are saved without their output, with a folder or names that say so.
+  void check_output() const {
+    if (build_.config.boolean("tie_word_embeddings").value_or(true)) return;
+    if (!build_.config.class_name().ends_with("ForCausalLM")) return;
+    if (std::filesystem::exists(build_.folder / "modules.json") || is_bare()) return;
+    const TensorRule* output = nullptr;
+    for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
+      if (fill_name(spec_.tensors[rule].target, NameMatch{}) != "output.weight") continue;
+      if (find(rule, 0) != nullptr) return;
+      output = &spec_.tensors[rule];
+    }
+    if (output == nullptr) return;
+    const std::string name = fill_name(output->source, NameMatch{});
+    for (const SkipRule& skip : spec_.skips) {
+      if (match_name(skip.pattern, name)) return;  // the architecture has no output of its own
+    }
+    throw Error(
+        ErrorKind::input_invalid,
+        build_.config.where() + ": 'tie_word_embeddings' is false, but the weights have no '" + name + "'",
+        "download the model again; if its output is the embedding, set 'tie_word_embeddings' to true");
+  }
+
+  /// Whether the weights are those of the model without what its class adds: names lack the prefix.
+  bool is_bare() const {
+    if (spec_.optional_prefix.empty()) return false;
+    for (const auto& [key, members] : groups_) {
+      if (spec_.tensors[key.rule].target != "token_embd.weight") continue;
+      return !canonical_name(members.front().tensor->name).starts_with(spec_.optional_prefix);
+    }
+    return false;
   }
 
   void emit() {
