@@ -1,10 +1,18 @@
 #include "model/key_rules.h"
 
+#include <cmath>
+
 #include "qtz/core/error.h"
 
 namespace qtz {
 
 namespace {
+
+float single_precision(const ModelConfig& config, std::string_view field) {
+  const auto value = static_cast<float>(config.need_number(field));
+  if (!std::isfinite(value)) config.refuse(field, "is not finite in single precision");
+  return value;
+}
 
 GgufValue copied(const ModelConfig& config, const KeyRule& rule, const ModelConfig::Field& field) {
   switch (rule.kind) {
@@ -18,7 +26,7 @@ GgufValue copied(const ModelConfig& config, const KeyRule& rule, const ModelConf
       }
       return static_cast<std::uint32_t>(config.need_uint(field.name));
     case KeyRule::Kind::f32:
-      return static_cast<float>(config.need_number(field.name));
+      return single_precision(config, field.name);
     case KeyRule::Kind::boolean:
       return *config.boolean(field.name);
     case KeyRule::Kind::text:

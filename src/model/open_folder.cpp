@@ -1,6 +1,7 @@
 // A hub folder to a GGUF model: configuration, keys, tokenizer, tensors.
 #include "model/config_file.h"
 #include "model/general_metadata.h"
+#include "model/key_check.h"
 #include "model/key_rules.h"
 #include "model/model_parts.h"
 #include "model/shape_check.h"
@@ -118,6 +119,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   read_tokenizer_keys(build, spec, options, model);
   if (spec.finish != nullptr) spec.finish(build);
   warn_of_two_outputs(build);
+  check_keys(build);
   check_shapes(build);
 
   const DType sixteen_bit = sixteen_bit_type(source->tensors());

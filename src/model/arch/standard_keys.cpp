@@ -49,10 +49,13 @@ void emit_rope(ArchBuild& build) {
     set_f32(build, "rope.scaling.factor", factor);
   } else if (type == "yarn" && factor) {
     emit_yarn(build, rope, *factor);
+  } else if ((type == "linear" || type == "yarn") && !config.has("factor")) {
+    // Without scaling the model would be another one beyond its first context.
+    config.refuse("rope_parameters.factor", "is missing, but the rope type is '" + type + "'");
   } else if (type == "su" || type == "longrope") {
     build.set("rope.scaling.type", "longrope");
-  } else if (!type.empty() && type != "default" && type != "none" && type != "llama3" && type != "mrope" &&
-             type != "dynamic" && type != "proportional") {
+  } else if (!type.empty() && type != "linear" && type != "yarn" && type != "default" && type != "none" &&
+             type != "llama3" && type != "mrope" && type != "dynamic" && type != "proportional") {
     build.warnings.push_back(config.where() + ": unknown rope type '" + printable(type) +
                              "': no rope scaling is written");
   }
@@ -119,6 +122,18 @@ void emit_pooling(ArchBuild& build) {
                 config_path.string() + ": pooling is neither mean nor cls nor last token",
                 "only these three can be written");
   }
+}
+
+/// The configuration is what the model was trained with; factors beside the weights repeat it.
+void replace_stored_factors(ArchBuild& build) {
+  const TensorExprPtr given = build.find_tensor("rope_freqs.weight");
+  if (given == nullptr) return;
+  std::vector<const TensorInfo*> inputs;
+  given->collect_inputs(inputs);
+  for (const TensorInfo* input : inputs) {
+    build.skipped.push_back(input->name + ": computed from the rope settings of the configuration");
+  }
+  std::erase_if(build.tensors, [](const auto& tensor) { return tensor.first == "rope_freqs.weight"; });
 }
 
 }  // namespace
@@ -228,6 +243,7 @@ void add_llama3_rope_factors(ArchBuild& build) {
     }
   }
   const std::uint64_t count = factors.size();
+  replace_stored_factors(build);
   build.tensors.emplace_back("rope_freqs.weight", constant(Shape{count}, std::move(factors)));
 }
 
