@@ -1,6 +1,7 @@
 #include "qtz/formats/gguf_value.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <type_traits>
@@ -87,24 +88,46 @@ std::optional<bool> GgufValue::as_bool() const noexcept {
   return flag != nullptr ? std::optional(*flag) : std::nullopt;
 }
 
+KvList::KvList(std::vector<Entry> entries) : entries_(std::move(entries)) {
+  index_from(0);
+}
+
+void KvList::index_from(std::size_t first) {
+  for (std::size_t place = first; place < entries_.size(); ++place) {
+    places_.emplace(std::hash<std::string_view>{}(entries_[place].key), place);
+  }
+}
+
+std::size_t KvList::place_of(std::string_view key) const noexcept {
+  const auto [begin, end] = places_.equal_range(std::hash<std::string_view>{}(key));
+  const auto at = std::find_if(begin, end, [&](const auto& indexed) {
+    return indexed.second < entries_.size() && entries_[indexed.second].key == key;
+  });
+  return at != end ? at->second : entries_.size();
+}
+
 const GgufValue* KvList::find(std::string_view key) const noexcept {
-  const auto at =
-      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });
-  return at != entries_.end() ? &at->value : nullptr;
+  const std::size_t place = place_of(key);
+  return place < entries_.size() ? &entries_[place].value : nullptr;
 }
 
 void KvList::set(std::string key, GgufValue value) {
-  const auto at =
-      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.key == key; });
-  if (at != entries_.end()) {
-    at->value = std::move(value);
+  const std::size_t place = place_of(key);
+  if (place < entries_.size()) {
+    entries_[place].value = std::move(value);
   } else {
     entries_.push_back({std::move(key), std::move(value)});
+    index_from(place);
   }
 }
 
 void KvList::erase(std::string_view key) {
-  std::erase_if(entries_, [&](const Entry& entry) { return entry.key == key; });
+  const std::size_t place = place_of(key);
+  if (place == entries_.size()) return;
+  entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(place));
+  // What followed has moved up.
+  places_.clear();
+  index_from(0);
 }
 
 }  // namespace qtz

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -90,7 +91,8 @@ class GgufValue {
   Storage value_;
 };
 
-/// Metadata in file order, keys unique.
+/// Metadata in file order, keys unique. Looking up and setting a key take the same time however many there
+/// are.
 class KvList {
  public:
   struct Entry {
@@ -101,7 +103,7 @@ class KvList {
 
   KvList() = default;
   /// Takes entries whose keys the caller knows to be unique (a reader that checked them).
-  explicit KvList(std::vector<Entry> entries) : entries_(std::move(entries)) {}
+  explicit KvList(std::vector<Entry> entries);
 
   const std::vector<Entry>& entries() const noexcept { return entries_; }
   const GgufValue* find(std::string_view key) const noexcept;
@@ -109,10 +111,16 @@ class KvList {
   void set(std::string key, GgufValue value);
   void erase(std::string_view key);
   bool empty() const noexcept { return entries_.empty(); }
-  bool operator==(const KvList&) const = default;
+  bool operator==(const KvList& other) const { return entries_ == other.entries_; }
 
  private:
+  /// Where `key` is among the entries; their number when it is not there.
+  std::size_t place_of(std::string_view key) const noexcept;
+  void index_from(std::size_t first);
+
   std::vector<Entry> entries_;
+  /// Hash of a key to its place. Places and not pointers, so that copies and moves stay right.
+  std::unordered_multimap<std::size_t, std::size_t> places_;
 };
 
 }  // namespace qtz
