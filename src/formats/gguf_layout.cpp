@@ -72,6 +72,10 @@ std::uint32_t alignment_of(const KvList& metadata) {
   if (value->type() != GgufType::u32 || !alignment || !std::has_single_bit(*alignment)) {
     fail("metadata key general.alignment must be a u32 power of two");
   }
+  if (*alignment > kGgufMaxAlignment) {
+    fail("metadata key general.alignment is " + std::to_string(*alignment) + ", more than the limit of " +
+         std::to_string(kGgufMaxAlignment));
+  }
   return static_cast<std::uint32_t>(*alignment);
 }
 

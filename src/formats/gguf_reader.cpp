@@ -206,6 +206,10 @@ class HeaderReader {
     if (!std::has_single_bit(header_.alignment)) {
       fail("general.alignment is " + std::to_string(header_.alignment) + ", not a power of two");
     }
+    if (header_.alignment > kGgufMaxAlignment) {
+      fail("general.alignment is " + std::to_string(header_.alignment) + ", more than the limit of " +
+           std::to_string(kGgufMaxAlignment));
+    }
   }
 
   void read_tensor(std::uint64_t index) {

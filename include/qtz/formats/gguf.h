@@ -16,6 +16,8 @@ namespace qtz {
 
 inline constexpr std::uint32_t kGgufVersion = 3;
 inline constexpr std::uint32_t kGgufDefaultAlignment = 32;
+/// What a header is padded to; far above any page size, so that a few bytes cannot ask for gigabytes.
+inline constexpr std::uint32_t kGgufMaxAlignment = 1u << 20;
 inline constexpr std::size_t kGgufMaxNameBytes = 63;
 inline constexpr std::size_t kGgufMaxRank = 4;
 
@@ -65,7 +67,8 @@ struct GgufLayout {
 };
 
 /// One file with all tensors in the given order. The alignment is general.alignment if the metadata has it,
-/// else 32. Pure. Throws input_invalid for keys, names, ranks, types or sizes GGUF cannot hold.
+/// else 32. Pure. Throws input_invalid for keys, names, ranks, types or sizes GGUF cannot hold, and for an
+/// alignment that is no power of two up to kGgufMaxAlignment.
 GgufLayout make_gguf_layout(const KvList& metadata, std::span<const GgufTensor> tensors);
 
 }  // namespace qtz

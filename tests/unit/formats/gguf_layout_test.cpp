@@ -153,6 +153,11 @@ TEST(GgufLayout, RefusesKeysAndAlignmentsThatReadersRefuse) {
   refuses("general.alignment", 0u, "power of two");
   refuses("general.alignment", 24u, "power of two");
   refuses("general.alignment", std::uint64_t{32}, "must be a u32");
+  refuses("general.alignment", 1u << 31, "general.alignment is 2147483648, more than the limit of 1048576");
+  refuses("general.alignment", 1u << 21, "more than the limit");
+  KvList largest;
+  largest.set("general.alignment", 1u << 20);
+  EXPECT_EQ(make_gguf_layout(largest, {}).file_bytes, 1u << 20);
 }
 
 }  // namespace
