@@ -82,7 +82,35 @@ InputFile open_shard(const fs::path& path, std::uint64_t shards) {
   }
 }
 
-/// What a later shard's own keys must say, and whether it contradicts the first.
+/// Each shard's own affair: its place among the others, and how its data is padded.
+bool is_per_file(std::string_view key) {
+  return key.starts_with("split.") || key == "general.alignment";
+}
+
+/// The model's keys are the first shard's. One that says something else belongs to another model; keys that
+/// only a later shard has are not read by llama.cpp either.
+void check_shard_keys(const InputFile& file, const KvList& own, const KvList& first,
+                      std::vector<std::string>& warnings) {
+  constexpr std::size_t kShown = 5;
+  std::string left_out;
+  std::size_t count = 0;
+  for (const auto& [key, value] : own.entries()) {
+    if (is_per_file(key)) continue;
+    const GgufValue* theirs = first.find(key);
+    if (theirs == nullptr) {
+      if (++count <= kShown) left_out += (count == 1 ? "'" : ", '") + printable(key) + "'";
+    } else if (*theirs != value) {
+      fail(file, "key '" + printable(key) + "' differs from the first shard's",
+           "the shards are not of one model; fetch them again");
+    }
+  }
+  if (count == 0) return;
+  if (count > kShown) left_out += " and " + std::to_string(count - kShown) + " more";
+  warnings.push_back(shown(file.path()) +
+                     ": keys that the first shard does not have are left out: " + left_out);
+}
+
+/// What a later shard's own keys must say.
 void check_shard(const InputFile& file, const GgufHeader& header, std::uint64_t number, std::uint64_t count,
                  const KvList& first, std::vector<std::string>& warnings) {
   const auto own_number = split_value(file, header.metadata, kSplitNoKey);
@@ -96,12 +124,7 @@ void check_shard(const InputFile& file, const GgufHeader& header, std::uint64_t 
     fail(file, "says that there are " + std::to_string(*own_count) + " shards, the first one says " +
                    std::to_string(count));
   }
-  for (const auto& [key, value] : header.metadata.entries()) {
-    const GgufValue* ours = first.find(key);
-    if (key.starts_with("split.") || ours == nullptr || *ours == value) continue;
-    warnings.push_back(shown(file.path()) + ": key '" + printable(key) +
-                       "' differs from the first shard's, which is used");
-  }
+  check_shard_keys(file, header.metadata, first, warnings);
 }
 
 }  // namespace

@@ -22,11 +22,12 @@ inline constexpr std::size_t kGgufMaxNameBytes = 63;
 inline constexpr std::size_t kGgufMaxRank = 4;
 
 /// An opened GGUF: a TensorSource with metadata. Given the first shard of a split file, opens all of them;
-/// given another shard, the error names the first. The first shard's metadata is the model's. Everything is
-/// checked before it is believed: counts, lengths and products against the file size, duplicate names and
-/// keys, types, contiguous offsets, data inside the file. Bytes after the last tensor are tolerated as
-/// llama.cpp does, with a warning; the padding of the last tensor may be missing. Throws input_missing,
-/// input_invalid; resource when a split file needs more open files than allowed.
+/// given another shard, the error names the first. The first shard's metadata is the model's; what a later
+/// one says otherwise is refused, what it says beyond is left out with a warning. Everything is checked
+/// before it is believed: counts, lengths and products against the file size, duplicate names and keys,
+/// types, contiguous offsets, data inside the file. Bytes after the last tensor are tolerated as llama.cpp
+/// does, with a warning; the padding of the last tensor may be missing. Throws input_missing, input_invalid;
+/// resource when a split file needs more open files than allowed.
 class GgufSource final : public TensorSource {
  public:
   explicit GgufSource(const std::filesystem::path& path);
@@ -37,7 +38,7 @@ class GgufSource final : public TensorSource {
   const KvList& metadata() const noexcept { return metadata_; }
   std::uint32_t version() const noexcept { return version_; }
   std::uint32_t alignment() const noexcept { return alignment_; }
-  /// Things that are odd but not wrong (bytes after the data, shards that disagree), for the caller to show.
+  /// Things that are odd but not wrong (bytes after the data, keys of later shards), for the caller to show.
   const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:

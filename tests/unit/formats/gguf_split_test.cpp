@@ -112,16 +112,43 @@ TEST(GgufSplitSource, RefusesShardsThatDoNotBelongTogether) {
   expect_error(ErrorKind::input_invalid, "no split.tensors.count", [&] { GgufSource source(first); });
 }
 
-TEST(GgufSplitSource, WarnsWhenALaterShardContradictsTheFirst) {
+TEST(GgufSplitSource, RefusesALaterShardThatContradictsTheFirst) {
   const ScratchFolder folder;
   const fs::path first = folder.add("m-00001-of-00002.gguf", shard(0, 2, "x", 2).file());
   GgufParts second = shard(1, 2, "y", 2);
   second.keys.push_back(gguf_key("general.architecture", 8, gguf_text("gemma2")));
   folder.add("m-00002-of-00002.gguf", second.file());
+  expect_error(ErrorKind::input_invalid, "m-00002-of-00002.gguf: key 'general.architecture' differs",
+               [&] { GgufSource source(first); });
+}
+
+TEST(GgufSplitSource, ALaterShardMayRepeatKeysAndHaveItsOwnAlignment) {
+  const ScratchFolder folder;
+  GgufParts parts = shard(0, 2, "x", 2);
+  parts.keys.push_back(gguf_key("general.alignment", 4, raw(64u)));
+  parts.alignment = 64;
+  parts.data.resize(64);
+  const fs::path first = folder.add("m-00001-of-00002.gguf", parts.file());
+  GgufParts second = shard(1, 2, "y", 2);
+  second.keys.push_back(gguf_key("general.architecture", 8, gguf_text("llama")));
+  second.keys.push_back(gguf_key("general.alignment", 4, raw(32u)));
+  folder.add("m-00002-of-00002.gguf", second.file());
+  EXPECT_EQ(GgufSource(first).warnings(), std::vector<std::string>{});
+}
+
+TEST(GgufSplitSource, WarnsOfKeysThatOnlyALaterShardHas) {
+  const ScratchFolder folder;
+  const fs::path first = folder.add("m-00001-of-00002.gguf", shard(0, 2, "x", 2).file());
+  GgufParts second = shard(1, 2, "y", 2);
+  for (int i = 0; i < 7; ++i) second.keys.push_back(gguf_key("late." + std::to_string(i), 4, raw(1u)));
+  folder.add("m-00002-of-00002.gguf", second.file());
   const GgufSource source(first);
-  EXPECT_EQ(*source.metadata().find("general.architecture"), GgufValue("llama"));
+  EXPECT_EQ(source.metadata().find("late.0"), nullptr);
   ASSERT_EQ(source.warnings().size(), 1u);
-  EXPECT_NE(source.warnings()[0].find("'general.architecture' differs"), std::string::npos);
+  EXPECT_NE(
+      source.warnings()[0].find("left out: 'late.0', 'late.1', 'late.2', 'late.3', 'late.4' and 2 more"),
+      std::string::npos)
+      << source.warnings()[0];
 }
 
 TEST(GgufSplitSource, OfOneFileWithSplitKeysIsAnOrdinaryFile) {
