@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
@@ -202,6 +203,23 @@ void JsonValue::set(std::string key, JsonValue value) {
     }
   }
   object->emplace_back(std::move(key), std::move(value));
+}
+
+void JsonValue::set_all(JsonObject members) {
+  if (is_null()) value_ = JsonObject();
+  auto* object = std::get_if<JsonObject>(&value_);
+  QTZ_CHECK(object != nullptr);
+  object->reserve(object->size() + members.size());  // the names that the index sees stay where they are
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (std::size_t place = 0; place < object->size(); ++place) places.emplace((*object)[place].first, place);
+  for (JsonMember& member : members) {
+    if (const auto known = places.find(member.first); known != places.end()) {
+      (*object)[known->second].second = std::move(member.second);
+    } else {
+      object->push_back(std::move(member));
+      places.emplace(object->back().first, object->size() - 1);
+    }
+  }
 }
 
 std::string_view JsonValue::type_name() const noexcept {

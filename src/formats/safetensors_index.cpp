@@ -11,7 +11,7 @@
 namespace qtz {
 namespace {
 
-constexpr std::uint64_t kMaxIndexBytes = 256'000'000;
+constexpr std::uint64_t kMaxIndexBytes = 64u << 20;
 
 class IndexVisitor final : public JsonVisitor {
  public:

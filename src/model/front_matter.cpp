@@ -135,13 +135,15 @@ class BlockReader {
   /// The mapping entries at `indent`, up to a line with less.
   JsonValue mapping(std::size_t indent, unsigned depth) {
     if (depth > kDeepest) throw Unread{"deep nesting"};
-    JsonValue out = JsonObject{};
+    JsonObject members;
     while (next() && lines_[at_].indent == indent && !is_item(lines_[at_])) {
       std::string_view text = lines_[at_].text;
       std::string key = take_key(text);
       ++at_;
-      out.set(std::move(key), value_after(text, indent, true, depth));
+      members.emplace_back(std::move(key), value_after(text, indent, true, depth));
     }
+    JsonValue out;
+    out.set_all(std::move(members));
     return out;
   }
 
@@ -261,9 +263,10 @@ class BlockReader {
   std::string_view joined_list(std::string_view text) {
     if (text.find(']') != std::string_view::npos) return text;
     joined_ = std::string(text);
-    while (at_ < lines_.size() && joined_.find(']') == std::string::npos) {
+    for (bool closed = false; at_ < lines_.size() && !closed; ++at_) {
+      closed = lines_[at_].text.find(']') != std::string_view::npos;
       joined_ += ' ';
-      joined_ += lines_[at_++].text;
+      joined_ += lines_[at_].text;
     }
     return joined_;
   }

@@ -43,8 +43,7 @@ ModelConfig::ModelConfig(JsonValue document, std::string where)
   for (const std::string_view part : kTextParts) {
     const JsonValue* text = json_.find(part);
     if (text == nullptr || !text->is_object()) continue;
-    const JsonObject members = *text->as_object();
-    for (const auto& [key, value] : members) json_.set(key, value);
+    json_.set_all(JsonObject(*text->as_object()));
     if (const std::string named = first_class(json_, where_); !named.empty()) class_name_ = named;
     break;
   }

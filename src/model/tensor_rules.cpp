@@ -1,6 +1,7 @@
 #include "model/tensor_rules.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
@@ -89,6 +90,7 @@ class TensorTable {
 
   void apply() {
     for (const TensorInfo& tensor : build_.source.tensors()) place(tensor);
+    sort_groups();
     if (!leftover_.empty()) refuse_leftover();
     check_needed();
     check_output();
@@ -135,18 +137,24 @@ class TensorTable {
       }
       // The kind points into `name`; the literals live on.
       const std::string_view kind = match->kind.empty() ? "" : match->kind == "bias" ? "bias" : "weight";
-      auto& members = groups_[GroupKey{rule, match->layer.value_or(0), kind}];
-      const Member member{match->index.value_or(0), &tensor};
-      for (const Member& other : members) {
-        if (other.index != member.index) continue;
-        throw Error(ErrorKind::input_invalid,
-                    "tensors '" + printable(other.tensor->name) + "' and '" + printable(tensor.name) +
-                        "' are the same part of the model",
-                    "keep one of them");
-      }
-      members.push_back(member);
+      groups_[GroupKey{rule, match->layer.value_or(0), kind}].push_back({match->index.value_or(0), &tensor});
     }
     return used;
+  }
+
+  /// Puts the members of each group in order; no two may have one place.
+  void sort_groups() {
+    for (auto& [key, members] : groups_) {
+      std::stable_sort(members.begin(), members.end());
+      const auto twice =
+          std::adjacent_find(members.begin(), members.end(),
+                             [](const Member& a, const Member& b) { return a.index == b.index; });
+      if (twice == members.end()) continue;
+      throw Error(ErrorKind::input_invalid,
+                  "tensors '" + printable(twice->tensor->name) + "' and '" +
+                      printable(std::next(twice)->tensor->name) + "' are the same part of the model",
+                  "keep one of them");
+    }
   }
 
   void leave_out(const TensorInfo& tensor, std::string_view reason) {
@@ -293,8 +301,8 @@ class TensorTable {
     }
   }
 
-  TensorExprPtr stack(const TensorRule& rule, const GroupKey& key, std::vector<Member>& members) {
-    std::sort(members.begin(), members.end());
+  /// `members` are in order, each there once.
+  TensorExprPtr stack(const TensorRule& rule, const GroupKey& key, const std::vector<Member>& members) {
     const std::uint64_t told = has_hole(rule.source, 'E') ? build_.config.expert_count() : 0;
     const std::uint64_t count = told > 0 ? told : members.back().index + 1;
     const std::string where = "layer " + std::to_string(key.layer);
@@ -339,9 +347,12 @@ class TensorTable {
 
 std::string canonical_name(std::string_view stored_name) {
   constexpr std::string_view kWrapper = "language_model.";
-  std::string name(stored_name);
-  for (auto at = name.find(kWrapper); at != std::string::npos; at = name.find(kWrapper)) {
-    name.erase(at, kWrapper.size());
+  if (stored_name.find(kWrapper) == std::string_view::npos) return std::string(stored_name);
+  std::string name;
+  for (const char c : stored_name) {
+    name += c;
+    // At each end, so that one that taking out another leaves behind goes too.
+    if (name.ends_with(kWrapper)) name.resize(name.size() - kWrapper.size());
   }
   return name;
 }

@@ -60,6 +60,8 @@ class JsonValue {
   const JsonValue* find(std::string_view key) const noexcept;
   /// Adds or replaces a member; a null value becomes an object first.
   void set(std::string key, JsonValue value);
+  /// The same for many members, in one go over both.
+  void set_all(JsonObject members);
 
   /// "string", "object" ... for messages.
   std::string_view type_name() const noexcept;
@@ -71,8 +73,10 @@ class JsonValue {
       value_;
 };
 
+/// Enough for every configuration; a tree takes up to forty times the bytes of its text. Who reads larger
+/// files says how large.
 struct JsonLimits {
-  std::uint64_t max_bytes = 64u << 20;
+  std::uint64_t max_bytes = 8u << 20;
   unsigned max_depth = 64;
 };
 

@@ -201,5 +201,25 @@ TEST(Json, SetsMembers) {
   EXPECT_EQ(value.find("b")->type_name(), "integer");
 }
 
+TEST(Json, SetsManyMembersAsOneByOne) {
+  const JsonObject members = {{"c", 3}, {"a", 4}, {"d", 5}, {"c", 6}};
+  JsonValue together = JsonObject{{"a", 1}, {"b", 2}};
+  together.set_all(members);
+  EXPECT_EQ(to_json(together, -1), R"({"a":4,"b":2,"c":6,"d":5})");
+  JsonValue alone = JsonObject{{"a", 1}, {"b", 2}};
+  for (const auto& [key, value] : members) alone.set(key, value);
+  EXPECT_EQ(together, alone);
+  JsonValue nothing;
+  nothing.set_all({});
+  EXPECT_EQ(to_json(nothing, -1), "{}");
+}
+
+TEST(Json, IsReadUpToEightMebibytesUnlessMoreIsAskedFor) {
+  const std::string at_limit = std::string((8u << 20) - 2, ' ') + "{}";
+  EXPECT_TRUE(parse_json(at_limit, {}, "doc").is_object());
+  expect_error(ErrorKind::input_invalid, "larger than the limit of 8.39 MB",
+               [&] { parse_json(at_limit + " ", {}, "doc"); });
+}
+
 }  // namespace
 }  // namespace qtz

@@ -138,11 +138,11 @@ TEST(SafetensorsIndex, RefusesEverythingThatIsNotAMapOfNames) {
   }
 }
 
-TEST(SafetensorsIndex, OfAGigabyteIsRefusedUnread) {
+TEST(SafetensorsIndex, OfMoreThan64MebibytesIsRefusedUnread) {
   const ScratchFolder folder;
   const fs::path path = folder.add("model.safetensors.index.json", "{");
-  fs::resize_file(path, 1'000'000'000);  // sparse
-  expect_error(ErrorKind::input_invalid, "larger than the limit",
+  fs::resize_file(path, (64u << 20) + 1);  // sparse
+  expect_error(ErrorKind::input_invalid, "larger than the limit of 67.1 MB",
                [&] { SafetensorsSource source(folder.path()); });
 }
 

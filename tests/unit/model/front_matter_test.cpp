@@ -37,6 +37,7 @@ TEST(FrontMatter, reads_lists_in_all_their_forms) {
   EXPECT_EQ(shown("tags:\n  - a\n\n  # between\n  - \"b c\"\n  - d # end\n"), expected);
   EXPECT_EQ(shown("tags: [a, 'b c', d]\n"), expected);
   EXPECT_EQ(shown("tags: [a,\n  b c,\n  d]\n"), expected);
+  EXPECT_EQ(shown("tags: [a,\n  b c,\n  d\n  ]\nlicense: x\n"), R"({"tags":["a","b c","d"],"license":"x"})");
   EXPECT_EQ(shown("tags: []\n"), R"({"tags":[]})");
   EXPECT_EQ(shown("tags:\n\t- a\n"), R"({"tags":["a"]})");
 }
