@@ -6,6 +6,7 @@
 #include <map>
 
 #include "model/front_matter.h"
+#include "model/local_path.h"
 #include "model/model_name.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
@@ -107,9 +108,25 @@ std::optional<GgufValue> sampling_value(const JsonValue& value, Number type) {
   return GgufValue(static_cast<std::int32_t>(*whole));
 }
 
+/// Keys whose values are names and places, where tools write the paths that they worked with.
+bool may_be_path(std::string_view key) {
+  return key == "general.name" || key == "general.basename" || key == "general.license.link" ||
+         key == "general.source.url" || key == "general.source.repo_url";
+}
+
+bool is_address(std::string_view id) {
+  return id.starts_with("http://") || id.starts_with("https://") || id.starts_with("ssh://");
+}
+
+/// A path, or an id of more parts than the hub's "Org/Name".
+bool is_no_hub_id(std::string_view id) {
+  return !is_address(id) && (is_local_path(id) || std::count(id.begin(), id.end(), '/') > 1);
+}
+
 /// GGUF texts are UTF-8; model cards and folder names need not be. Writing JSON replaces what is not.
 std::string utf8(const std::string& text) {
-  return *parse_json(to_json(JsonValue(text), -1), JsonLimits{}, "text").as_string();
+  const std::string json = to_json(JsonValue(text), -1);
+  return *parse_json(json, JsonLimits{json.size(), 1}, "text").as_string();
 }
 
 std::vector<std::string> utf8(std::vector<std::string> texts) {
@@ -172,7 +189,7 @@ class General {
     const JsonValue card = read_front_matter(text, wanted, warnings_);
     for (const CardField& field : kCardFields) {
       const JsonValue* value = card.find(field.card);
-      if (value != nullptr) offer(field.key, card_text(*value));
+      if (value != nullptr) offer_from_card(field, card_text(*value));
     }
     add_texts(tags_, card.find("tags"));
     add_texts(tags_, card.find("pipeline_tag"));
@@ -180,6 +197,20 @@ class General {
     add_texts(languages_, card.find("language"));
     read_origins(card, {"base_model", "base_models", "base_model_sources"}, base_models_);
     read_origins(card, {"datasets", "dataset", "dataset_sources"}, datasets_);
+  }
+
+  void offer_from_card(const CardField& field, std::optional<std::string> text) {
+    // A licence may lie beside the card.
+    const bool beside = field.key == "general.license.link" && text && text->starts_with("./");
+    if (text && may_be_path(field.key) && is_local_path(*text) && !beside) {
+      return leave_out_path(field.card, *text);
+    }
+    offer(field.key, std::move(text));
+  }
+
+  void leave_out_path(std::string_view field, std::string_view path) {
+    warnings_.push_back("README.md: '" + std::string(field) + "' is left out: '" + printable(path) +
+                        "' is a path of somebody's machine");
   }
 
   /// A text, or several joined (a list of licences).
@@ -209,31 +240,47 @@ class General {
     for (const std::string_view field : fields) {
       const JsonValue* value = card.find(field);
       if (value == nullptr) continue;
-      if (value->is_string()) origins.push_back(origin_of_id(*value->as_string()));
-      if (value->as_array() != nullptr) add_origins(*value->as_array(), origins);
+      if (value->is_string()) add_origins(JsonArray{*value}, origins, field);
+      if (value->as_array() != nullptr) add_origins(*value->as_array(), origins, field);
       return;
     }
   }
 
-  void add_origins(const JsonArray& list, std::vector<Origin>& origins) {
+  /// `card` is the card's field, whose paths are left out; a person's own words are taken as they are.
+  void add_origins(const JsonArray& list, std::vector<Origin>& origins, std::string_view card = {}) {
     for (const JsonValue& item : list) {
       if (item.is_string()) {
-        origins.push_back(origin_of_id(*item.as_string()));
-      } else if (item.is_object()) {
-        Origin origin;
-        for (const std::string_view field : kOriginFields) {
-          const JsonValue* value = item.find(field);
-          if (value != nullptr && value->is_string()) origin.emplace_back(field, *value->as_string());
+        const std::string& id = *item.as_string();
+        if (!card.empty() && is_no_hub_id(id)) {
+          leave_out_path(card, id);
+        } else {
+          origins.push_back(origin_of_id(id));
         }
-        origins.push_back(std::move(origin));
+      } else if (item.is_object()) {
+        origins.push_back(origin_of_fields(item, card));
       }
     }
+  }
+
+  Origin origin_of_fields(const JsonValue& item, std::string_view card) {
+    Origin origin;
+    for (const std::string_view field : kOriginFields) {
+      const JsonValue* value = item.find(field);
+      if (value == nullptr || !value->is_string()) continue;
+      const bool place = field == "name" || field == "url" || field == "repo_url";
+      if (!card.empty() && place && is_local_path(*value->as_string())) {
+        leave_out_path(card, *value->as_string());
+      } else {
+        origin.emplace_back(field, *value->as_string());
+      }
+    }
+    return origin;
   }
 
   /// A hub id or an address; only hub ids say more than themselves.
   Origin origin_of_id(std::string_view id) const {
     Origin origin;
-    const bool address = id.starts_with("http://") || id.starts_with("https://") || id.starts_with("ssh://");
+    const bool address = is_address(id);
     std::string_view hub_id = id;
     if (address) {
       const auto hub = id.find("huggingface.co/");
@@ -257,9 +304,18 @@ class General {
   void read_generation_config() {
     const auto path = *sources_.folder / "generation_config.json";
     if (!std::filesystem::is_regular_file(path)) return;
+    const JsonLimits limits;
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(path, unknown);
+    if (!unknown && size > limits.max_bytes) {
+      throw Error(ErrorKind::input_invalid,
+                  printable(path.native()) + ": JSON of " + format_bytes(size) +
+                      " is larger than the limit of " + format_bytes(limits.max_bytes),
+                  "sampler hints need a few hundred bytes; check what the file is, or remove it");
+    }
     JsonValue document;
     try {
-      document = parse_json_file(path, JsonLimits{});
+      document = parse_json_file(path, limits);
     } catch (const Error& error) {
       warnings_.push_back("sampler hints are left out: " + error.message());
       return;
@@ -279,10 +335,9 @@ class General {
   void read_names() {
     if (sources_.config != nullptr) {
       const JsonValue* path = sources_.config->find("_name_or_path");
-      // More slashes mean a path of somebody's machine.
-      if (path != nullptr && path->is_string() &&
-          std::count(path->as_string()->begin(), path->as_string()->end(), '/') <= 1 &&
-          !path->as_string()->empty()) {
+      // What was loaded for training: often a path of somebody's machine.
+      if (path != nullptr && path->is_string() && !path->as_string()->empty() &&
+          !is_address(*path->as_string()) && !is_no_hub_id(*path->as_string())) {
         offer_name(*path->as_string());
       }
     }

@@ -62,10 +62,55 @@ TEST_F(GeneralMetadata, prefers_the_model_card_then_the_configuration) {
 }
 
 TEST_F(GeneralMetadata, ignores_a_path_of_somebodys_machine) {
-  const JsonValue config = JsonObject{{"_name_or_path", "/home/x/models/y-7B"}};
-  sources_.config = &config;
   sources_.fallback_name = "mine";
-  EXPECT_EQ(text(gather(), "general.name"), "Mine");
+  for (const char* path :
+       {"/home/x/models/y-7B", "/y-7B", "./y-7B", "../y-7B", "~/y-7B", "$HOME/y-7B", "C:\\Users\\bob\\y-7B",
+        "C:\\y-7B", "C:/y-7B", "d:y-7B", "models\\y-7B", "\\\\server\\y-7B", "out/run/y-7B", "file:/y-7B",
+        "https://huggingface.co/x/y-7B"}) {
+    const JsonValue config = JsonObject{{"_name_or_path", path}};
+    sources_.config = &config;
+    const KvList keys = gather();
+    EXPECT_EQ(keys.entries().size(), 1U) << path;
+    EXPECT_EQ(text(keys, "general.name"), "Mine") << path;
+  }
+}
+
+TEST_F(GeneralMetadata, leaves_paths_of_the_model_card_out) {
+  folder_.add("README.md",
+              "---\nname: /home/bob/out\nmodel_name: C:\\bob\\m\nlicense_link: file:///home/bob/LICENSE\n"
+              "model_url: ~/bob\nbase_model:\n- /home/bob/base\n- data/bob/base\n- Org/Base\n"
+              "- name: ../bob\n  author: A\ndatasets: C:\\bob\\data\n---\n");
+  sources_.fallback_name = "mine";
+  const KvList keys = gather();
+  EXPECT_EQ(text(keys, "general.name"), "Mine");
+  EXPECT_EQ(*keys.find("general.base_model.count"), GgufValue(std::uint32_t{2}));
+  EXPECT_EQ(text(keys, "general.base_model.0.name"), "Base");
+  EXPECT_EQ(text(keys, "general.base_model.1.author"), "A");
+  EXPECT_EQ(keys.find("general.dataset.count"), nullptr);
+  for (const KvList::Entry& entry : keys.entries()) {
+    if (entry.value.as_string() == nullptr) continue;
+    EXPECT_EQ(entry.value.as_string()->find("bob"), std::string::npos) << entry.key;
+  }
+  EXPECT_EQ(warnings_.size(), 8U);
+  EXPECT_NE(warnings_[0].find("'/home/bob/out' is a path of somebody's machine"), std::string::npos);
+}
+
+TEST_F(GeneralMetadata, keeps_a_licence_that_lies_beside_the_card) {
+  folder_.add("README.md", "---\nlicense_link: ./LICENSE\n---\n");
+  EXPECT_EQ(text(gather(), "general.license.link"), "./LICENSE");
+  EXPECT_TRUE(warnings_.empty());
+}
+
+TEST_F(GeneralMetadata, takes_a_long_description_from_the_card) {
+  const std::string description(9u << 20, 'd');
+  folder_.add("README.md", "---\ndescription: " + description + "\n---\n");
+  EXPECT_EQ(text(gather(), "general.description"), description);
+}
+
+TEST_F(GeneralMetadata, refuses_a_generation_config_of_more_than_eight_mebibytes) {
+  folder_.add("generation_config.json", std::string((8u << 20) - 1, ' ') + "{}");
+  expect_error(ErrorKind::input_invalid, "generation_config.json: JSON of 8.39 MB is larger than the limit",
+               [&] { gather(); });
 }
 
 TEST_F(GeneralMetadata, names_base_models_and_data_sets) {
