@@ -4,6 +4,7 @@
 #include "model/key_check.h"
 #include "model/key_rules.h"
 #include "model/model_parts.h"
+#include "model/reranker_hint.h"
 #include "model/shape_check.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
@@ -123,10 +124,17 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   check_shapes(build);
 
   const DType sixteen_bit = sixteen_bit_type(source->tensors());
+  std::size_t narrowed = 0;
   for (auto& [name, expr] : build.tensors) {
-    TensorExprPtr ready = expr->dtype() == DType::f64 ? widened(expr) : expr;
+    const bool is_double = expr->dtype() == DType::f64;
+    if (is_double) ++narrowed;
+    TensorExprPtr ready = is_double ? widened(expr) : expr;
     const DType type = unquantized_type(name, *ready, sixteen_bit, spec.narrow_routers);
     model.tensors.push_back({std::move(name), std::move(ready), type});
+  }
+  if (narrowed > 0) {
+    model.notes.push_back(std::to_string(narrowed) + (narrowed == 1 ? " tensor is" : " tensors are") +
+                          " stored as F64 and read as F32, as llama.cpp's converter does");
   }
   fit_to_gguf(model);
   sort_as_llama_cpp(model);
@@ -142,6 +150,9 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   general.parameters = parameter_count(model);
   general.size_label = size_label_of(model);
   add_general_metadata(model.metadata, general, build.warnings);
+  if (auto warning = reranker_warning(spec.gguf_name, folder, general.fallback_name, config.json())) {
+    build.warnings.push_back(std::move(*warning));
+  }
   for (const KvList::Entry& entry : keys.entries()) model.metadata.set(entry.key, entry.value);
 
   model.skipped = std::move(build.skipped);

@@ -12,10 +12,7 @@ GgufModel open_generic_model(const std::string& name, std::shared_ptr<const Safe
   model.generic = true;
   model.warnings = source->warnings();
   for (const TensorInfo& tensor : source->tensors()) {
-    TensorExprPtr expr = stored(*source, tensor);
-    if (expr->dtype() == DType::f64) expr = widened(std::move(expr));
-    const DType type = expr->dtype();
-    model.tensors.push_back({tensor.name, std::move(expr), type});
+    model.tensors.push_back({tensor.name, stored(*source, tensor), tensor.dtype});
   }
   fit_to_gguf(model);
   sort_as_llama_cpp(model);

@@ -376,6 +376,76 @@ TEST_F(OpenModel, what_gguf_cannot_hold_is_refused_by_name) {
          "has type BOOL, which GGUF does not have | use the model's weights in F16, BF16 or F32");
 }
 
+TEST_F(OpenModel, generic_weights_keep_their_doubles) {
+  test::WeightsWriter writer;
+  writer.add("v", "F64", {2}, std::vector<double>{0.1, 1e300});
+  const GgufModel model = open_model(scratch_.add("x.safetensors", writer.bytes()), {});
+  ASSERT_EQ(model.tensors.size(), 1U);
+  EXPECT_EQ(model.tensors[0].expr->dtype(), DType::f64);
+  EXPECT_EQ(model.tensors[0].unquantized, DType::f64);
+}
+
+TEST_F(OpenModel, doubles_of_a_folder_become_f32_and_are_mentioned) {
+  const auto reference = test::arch_data_folder() / "llama";
+  test::WeightsWriter writer;
+  const JsonValue tensors = parse_json_file(reference / "tensors.json", JsonLimits{});
+  for (const JsonValue& tensor : *tensors.as_array()) {
+    std::vector<std::uint64_t> shape;
+    std::uint64_t count = 1;
+    for (const JsonValue& dim : *tensor.find("shape")->as_array())
+      count *= shape.emplace_back(*dim.as_uint());
+    writer.add(*tensor.find("name")->as_string(), "F64", shape, std::vector<double>(count));
+  }
+  EXPECT_FALSE(mentions(open().notes, "F64"));
+  test::write_file(checkpoint() / "model.safetensors", writer.bytes());
+  const GgufModel model = open();
+  EXPECT_TRUE(mentions(model.notes, "21 tensors are stored as F64 and read as F32"));
+  EXPECT_EQ(find(model, "output_norm.weight")->expr->dtype(), DType::f32);
+}
+
+TEST_F(OpenModel, a_reranker_is_warned_of) {
+  constexpr std::string_view kWarning = "calls this a Qwen3 reranker; it is made as a plain language model";
+  EXPECT_FALSE(mentions(open("qwen3").warnings, "reranker"));
+  edit_config("qwen3", [](JsonValue& config) { config.set("_name_or_path", "Qwen/Qwen3-Reranker-0.6B"); });
+  EXPECT_TRUE(mentions(open("qwen3").warnings, "config.json's '_name_or_path' " + std::string(kWarning)));
+  edit_config("qwen3", [](JsonValue&) {});
+  test::write_file(checkpoint("qwen3") / "README.md", "# About\nBase of qwen3-reranker.\n");
+  EXPECT_FALSE(mentions(open("qwen3").warnings, "reranker"));
+  test::write_file(checkpoint("qwen3") / "README.md", "---\nlicense: mit\n---\n# Qwen3-Reranker-0.6B\n");
+  EXPECT_TRUE(mentions(open("qwen3").warnings, "README.md " + std::string(kWarning)));
+  const auto renamed = scratch_.path() / "My-Qwen3-Reranker";
+  std::filesystem::rename(checkpoint("qwen3"), renamed);
+  EXPECT_TRUE(mentions(open_model(renamed, {}).warnings, "the folder's name " + std::string(kWarning)));
+}
+
+TEST_F(OpenModel, a_configuration_of_more_than_eight_mebibytes_is_refused) {
+  const auto path = checkpoint() / "config.json";
+  std::filesystem::resize_file(path, (8u << 20) + 1);
+  expect_refused("at most 8.39 MB are read");
+}
+
+TEST_F(OpenModel, a_tensor_and_its_wrapped_twin_are_the_same_part) {
+  edit_tensors("llama", [](const std::string& name) {
+    return name == "model.layers.1.mlp.up_proj.weight"
+               ? "language_language_model.model.model.layers.0.mlp.up_proj.weight"
+               : name;
+  });
+  expect_refused(
+      "tensors 'model.layers.0.mlp.up_proj.weight' and "
+      "'language_language_model.model.model.layers.0.mlp.up_proj.weight' are the same part of the model");
+}
+
+TEST_F(OpenModel, the_text_part_wins_over_the_whole) {
+  edit_config("llama", [](JsonValue& config) {
+    JsonObject text;
+    for (int i = 0; i < 1000; ++i) text.emplace_back("filler_" + std::to_string(i), i);
+    text.emplace_back("num_hidden_layers", *config.find("num_hidden_layers"));
+    config.set("num_hidden_layers", 77);
+    config.set("text_config", std::move(text));
+  });
+  EXPECT_EQ(*open().metadata.find("llama.block_count"), GgufValue(std::uint32_t{2}));
+}
+
 TEST_F(OpenModel, diffusers_folders_are_generic) {
   scratch_.add("pipe/config.json", R"({"_class_name": "UNet2DConditionModel"})");
   scratch_.add("pipe/model.safetensors", test::WeightsWriter().add_counting("w", {2, 2}).bytes());
