@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "formats/gguf_reader.h"
+#include "formats/open_shard.h"
 #include "qtz/core/error.h"
 #include "qtz/formats/gguf.h"
 #include "qtz/formats/gguf_split.h"
@@ -69,17 +70,6 @@ std::vector<fs::path> list_shards(const InputFile& file, std::uint64_t number, s
                 "the download is incomplete; fetch the missing files");
   }
   return paths;
-}
-
-InputFile open_shard(const fs::path& path, std::uint64_t shards) {
-  try {
-    return InputFile(path);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::resource) throw;
-    throw Error(
-        ErrorKind::resource, error.message(),
-        "the model has " + std::to_string(shards) + " shards; allow more open files with 'ulimit -n'");
-  }
 }
 
 /// Each shard's own affair: its place among the others, and how its data is padded.

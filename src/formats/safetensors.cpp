@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "formats/open_shard.h"
 #include "formats/safetensors_folder.h"
 #include "formats/safetensors_header.h"
 #include "formats/safetensors_index.h"
@@ -75,17 +76,6 @@ void warn_of_foreign_link(const fs::path& shard, std::vector<std::string>& warni
   if (error || belongs_to(folder, target)) return;
   warnings.push_back(shown(shard) + " is a symbolic link to " + shown(target) +
                      ", outside the model's folder");
-}
-
-InputFile open_shard(const fs::path& path, std::size_t shards) {
-  try {
-    return InputFile(path);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::resource) throw;
-    throw Error(
-        ErrorKind::resource, error.message(),
-        "the model has " + std::to_string(shards) + " shards; allow more open files with 'ulimit -n'");
-  }
 }
 
 /// The index and the shards must name the same tensors in the same places.
