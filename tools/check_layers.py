@@ -40,7 +40,7 @@ LIBRARIES = {
     "BLAS": (r"cblas|lapack|openblas", r"src/linalg/.*"),
     "utf8proc": (r"utf8proc", r"src/model/.*tokenizer.*"),
     "CLI11": (r"CLI/", r"src/cli/.*"),
-    "spdlog": (r"spdlog/|fmt/", r"src/cli/console\.cpp"),
+    "spdlog": (r"spdlog/|fmt/", r"src/cli/(console\.cpp|\w+_sink\.(h|cpp))"),
     "GoogleTest": (r"gtest/|gmock/", r"tests/.*"),
 }
 

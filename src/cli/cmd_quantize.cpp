@@ -52,7 +52,7 @@ class OutputFolder {
   fs::path made_;
 };
 
-JsonValue result_json(const Job& job, const RunResult& result) {
+JsonObject result_of(const Job& job, const RunResult& result) {
   JsonArray outputs;
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     const QuantPlan& plan = job.plans[i];
@@ -64,8 +64,7 @@ JsonValue result_json(const Job& job, const RunResult& result) {
                                  {"bits_per_weight", plan.bits_per_weight()},
                                  {"tensors", static_cast<std::uint64_t>(plan.entries.size())}});
   }
-  return JsonObject{{"schema", 1},
-                    {"outputs", std::move(outputs)},
+  return JsonObject{{"outputs", std::move(outputs)},
                     {"input_bytes", result.input_bytes},
                     {"output_bytes", result.output_bytes},
                     {"replaced_nonfinite", result.replaced_nonfinite},
@@ -120,7 +119,12 @@ ExitCode run(const QuantizeFlags& flags, Console& console) {
       execute(job.plans, job.outputs, backend, options, console.progress(), cancel_token());
   console.progress().end();
   print_summary(job, result, console);
-  if (flags.job.json) console.data(to_json(result_json(job, result)) + "\n");
+  JsonObject fields = result_of(job, result);
+  console.set_result(fields);
+  if (flags.job.json) {
+    fields.insert(fields.begin(), {"schema", 1});
+    console.data(to_json(JsonValue(std::move(fields))) + "\n");
+  }
   return ExitCode::ok;
 }
 
@@ -139,7 +143,8 @@ Command setup_quantize(CLI::App& root) {
                "qtz quantize ./Llama-3.2-1B --type Q4_K_M --type Q8_0 -o out/{type}.gguf\n"
                "qtz quantize Llama-3.2-1B-BF16.gguf --type IQ4_XS --imatrix imatrix.gguf -o small.gguf\n"
                "qtz quantize ./Llama-3.2-1B --type Q4_K_M --tensor-type 'attn_v=Q8_0' --force");
-  return {app, [flags](Console& console) { return run(*flags, console); }};
+  return {app, [flags](Console& console) { return run(*flags, console); },
+          [flags] { return flags->job.json || flags->dry_run; }};
 }
 
 }  // namespace qtz::cli

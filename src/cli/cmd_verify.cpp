@@ -157,6 +157,9 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
                                      console.progress(), cancel_token());
   console.progress().end();
   for (const auto& warning : report.warnings) console.warn(warning);
+  console.set_result(JsonObject{{"artifact", flags.artifact},
+                                {"ok", report.ok()},
+                                {"tensors", static_cast<std::uint64_t>(report.tensors.size())}});
   // A reader that left early, or a full disk behind stdout, must not hide the verdict.
   std::exception_ptr unwritten;
   try {

@@ -27,6 +27,8 @@ struct CommonFlags {
   bool quiet = false;
   int verbosity = 0;
   std::string progress;
+  std::string log_file;
+  std::string json_events;
 };
 
 void add_common(CLI::App& app, CommonFlags& flags) {
@@ -39,13 +41,23 @@ void add_common(CLI::App& app, CommonFlags& flags) {
             "how to show progress (default: auto)\n"
             "auto draws a bar when stderr is a terminal and otherwise prints a line at most\n"
             "every 10 seconds; always draws the bar; never shows nothing");
+  add_value(app, "--log-file", flags.log_file, "FILE", kGroup,
+            "every message with its time, details included, whatever the screen shows\n"
+            "An earlier log is continued; a file that is none is left alone (exit 5).");
+  add_value(app, "--json-events", flags.json_events, "FILE|fd:N|-", kGroup,
+            "what happens, for programs: JSON Lines start, plan, tensor, progress, warning, result\n"
+            "The last line is the result and has the exit code, also of a run that fails. An earlier\n"
+            "event file is replaced; a file that is none is left alone (exit 5).");
   app.set_help_flag("-h", "short help")->group(kGroup);
   app.set_help_all_flag("--help", "long help with examples")->group(kGroup);
 }
 
 ConsoleSettings console_settings(const CommonFlags& flags) {
-  ConsoleSettings settings{
-      .quiet = flags.quiet, .verbosity = flags.verbosity, .progress = ProgressMode::automatic};
+  ConsoleSettings settings{.quiet = flags.quiet,
+                           .verbosity = flags.verbosity,
+                           .progress = ProgressMode::automatic,
+                           .log_file = flags.log_file,
+                           .json_events = flags.json_events};
   const std::string mode = ascii_lower(flags.progress);
   if (mode == "always") {
     settings.progress = ProgressMode::always;
@@ -184,6 +196,19 @@ std::string misuse_text(const CLI::ParseError& error) {
   return text;
 }
 
+std::string command_words(int argc, const char* const* argv) {
+  std::string words = "qtz";
+  for (int i = 1; i < argc; ++i) words += std::string(" ") + argv[i];
+  return words;
+}
+
+JsonObject start_event(const CLI::App& command, int argc, const char* const* argv) {
+  JsonArray arguments;
+  for (int i = 1; i < argc; ++i) arguments.emplace_back(argv[i]);
+  return JsonObject{
+      {"command", command.get_name()}, {"version", version_number()}, {"arguments", std::move(arguments)}};
+}
+
 const CLI::App& deepest(const CLI::App& root) {
   const auto parsed = root.get_subcommands();
   return parsed.empty() ? root : *parsed.front();
@@ -235,9 +260,15 @@ ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
     throw Error(ErrorKind::usage, "no command given",
                 "start with 'qtz -h', or: qtz quantize MODEL --type Q4_K_M");
   }
-  console.configure(console_settings(common));
+  console.configure(console_settings(common), command_words(argc, argv));
   const auto command = std::find_if(commands.begin(), commands.end(),
                                     [&](const Command& candidate) { return candidate.app == &chosen; });
+  if (console.events_on_stdout() && command->prints_data()) {
+    throw Error(ErrorKind::usage,
+                "--json-events on stdout would mix with what 'qtz " + chosen.get_name() + "' prints there",
+                "write them to a file, or to another descriptor: --json-events fd:3 3>events.jsonl");
+  }
+  console.event("start", start_event(chosen, argc, argv));
   return command->run(console);
 }
 

@@ -21,6 +21,8 @@ namespace qtz::cli {
 struct Command {
   CLI::App* app;
   std::function<ExitCode(Console&)> run;
+  /// Whether, as its flags are, it writes data to stdout.
+  std::function<bool()> prints_data = [] { return true; };
 };
 
 Command setup_quantize(CLI::App& root);

@@ -22,19 +22,16 @@ int to_int(ExitCode code) {
 int report(qtz::cli::Console& console, const qtz::Error& error) {
   if (error.kind() == qtz::ErrorKind::interrupted && qtz::cli::received_signal() != 0) {
     const int code = to_int(ExitCode::signal_base) + qtz::cli::received_signal();
-    console.error("interrupted; nothing was left behind (exit " + std::to_string(code) + ")", {});
+    console.error("interrupted; nothing was left behind", {}, code);
     return code;
   }
   const int code = to_int(qtz::cli::exit_code(error.kind()));
-  console.error(error.message() + " (exit " + std::to_string(code) + ")", error.hint());
+  console.error(error.message(), error.hint(), code);
   return code;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  qtz::cli::prepare_process();
-  qtz::cli::Console console;
+/// The exit code of the whole run, everything said.
+int run(qtz::cli::Console& console, int argc, char** argv) {
   try {
     const ExitCode code = qtz::cli::run_command_line(argc, argv, console);
     console.flush_data();
@@ -44,10 +41,22 @@ int main(int argc, char** argv) {
   } catch (const qtz::Error& error) {
     return report(console, error);
   } catch (const std::bad_alloc&) {
-    console.error("out of memory (exit 8)", "use fewer --threads, or a machine with more memory");
-    return to_int(ExitCode::resource);
+    const int code = to_int(ExitCode::resource);
+    console.error("out of memory", "use fewer --threads, or a machine with more memory", code);
+    return code;
   } catch (const std::exception& error) {
-    console.error(std::string("this is a bug in qtz, please report it: ") + error.what() + " (exit 1)", {});
-    return to_int(ExitCode::bug);
+    const int code = to_int(ExitCode::bug);
+    console.error(std::string("this is a bug in qtz, please report it: ") + error.what(), {}, code);
+    return code;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  qtz::cli::prepare_process();
+  qtz::cli::Console console;
+  const int code = run(console, argc, argv);
+  console.finish(code);
+  return code;
 }

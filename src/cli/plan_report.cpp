@@ -25,6 +25,29 @@ std::string size_text(const QuantPlan& plan) {
   return format_bytes(plan.total_bytes) + ", " + format_fixed(plan.bits_per_weight(), 2) + " bits per weight";
 }
 
+JsonValue files_json(const QuantPlan& plan, const std::filesystem::path& output) {
+  JsonArray files;
+  const auto paths = output_paths(plan, output);
+  for (std::size_t file = 0; file < paths.size(); ++file) {
+    files.push_back(JsonObject{{"path", paths[file].string()}, {"bytes", plan.files[file].bytes}});
+  }
+  return files;
+}
+
+/// One output, in short; 'qtz plan --json' says it tensor by tensor.
+JsonObject plan_event(const Job& job, std::size_t index) {
+  const QuantPlan& plan = job.plans[index];
+  return JsonObject{{"type", plan.file_type->name},
+                    {"architecture", job.model.architecture},
+                    {"parameters", plan.parameters},
+                    {"tensors", static_cast<std::uint64_t>(plan.entries.size())},
+                    {"total_bytes", plan.total_bytes},
+                    {"bits_per_weight", plan.bits_per_weight()},
+                    {"files", files_json(plan, job.outputs[index])},
+                    {"threads", static_cast<std::uint64_t>(job.memory.threads)},
+                    {"memory_bytes", job.memory.bytes}};
+}
+
 std::uint64_t stored_bytes(const TensorSource& source) {
   std::uint64_t bytes = 0;
   for (const auto& tensor : source.tensors()) bytes += tensor.bytes;
@@ -81,6 +104,7 @@ std::string type_counts(const QuantPlan& plan) {
 }
 
 void print_preflight(const Job& job, Console& console) {
+  for (std::size_t i = 0; i < job.plans.size(); ++i) console.event("plan", plan_event(job, i));
   console.info("model   " + model_text(job));
   for (const auto& note : job.model.notes) console.info("        " + note);
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
@@ -138,17 +162,12 @@ JsonValue plan_json(const Job& job, const std::string& input) {
     const QuantPlan& plan = job.plans[i];
     JsonArray tensors;
     for (const auto& entry : plan.entries) tensors.push_back(entry_json(entry));
-    JsonArray files;
-    const auto paths = output_paths(plan, job.outputs[i]);
-    for (std::size_t f = 0; f < paths.size(); ++f) {
-      files.push_back(JsonObject{{"path", paths[f].string()}, {"bytes", plan.files[f].bytes}});
-    }
     plans.push_back(JsonObject{
         {"type", plan.file_type->name},
         {"parameters", plan.parameters},
         {"total_bytes", plan.total_bytes},
         {"bits_per_weight", plan.bits_per_weight()},
-        {"files", std::move(files)},
+        {"files", files_json(plan, job.outputs[i])},
         {"warnings", strings_json(plan.warnings)},
         {"tensors", std::move(tensors)},
     });

@@ -1,11 +1,13 @@
 #include "cli/version.h"
 
-#include <string_view>
-
 #include "qtz/kernels/backend.h"
 #include "qtz_build_info.h"
 
 namespace qtz::cli {
+
+std::string_view version_number() noexcept {
+  return kBuildVersion;
+}
 
 std::string version_text() {
   std::string text = std::string("qtz ") + kBuildVersion;

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace qtz::cli {
 
 std::string version_text();
+
+/// "0.1.0"
+std::string_view version_number() noexcept;
 
 }  // namespace qtz::cli

@@ -1,0 +1,122 @@
+#include "cli/progress_reporter.h"
+
+#include <system_error>
+
+#include "qtz/core/error.h"
+
+namespace qtz::cli {
+namespace {
+
+constexpr auto kRepaint = std::chrono::milliseconds(170);  // below 6 a second
+constexpr double kLineEvery = 10.0;
+constexpr double kEventEvery = 1.0;
+
+JsonObject event_of(const ProgressState& state) {
+  return JsonObject{{"stage", state.stage},
+                    {"done_bytes", state.done_bytes},
+                    {"total_bytes", state.total_bytes},
+                    {"done_tensors", state.done_tensors},
+                    {"total_tensors", state.total_tensors}};
+}
+
+}  // namespace
+
+void ProgressReporter::begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t tensors) {
+  stop();
+  stage_ = stage;
+  total_bytes_ = total_bytes;
+  total_tensors_ = tensors;
+  done_bytes_ = 0;
+  done_tensors_ = 0;
+  start_ = Clock::now();
+  stopping_ = false;
+  console_.event("progress", event_of(state()));
+  try {
+    painter_ = std::thread([this] { paint_until_stopped(); });
+  } catch (const std::system_error&) {
+    // No thread to be had: the work goes on unseen, messages come out at the end.
+  }
+}
+
+void ProgressReporter::tensor_done(std::string_view name) {
+  done_tensors_.fetch_add(1, std::memory_order_relaxed);
+  if (!console_.wants_details()) return;
+  const std::lock_guard lock(mutex_);
+  messages_.push_back({false, std::string(name)});
+}
+
+void ProgressReporter::warn(const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  messages_.push_back({true, message});
+  if (!painter_.joinable()) print_messages();
+}
+
+void ProgressReporter::stop() {
+  if (painter_.joinable()) {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    painter_.join();
+  }
+  const std::lock_guard lock(mutex_);
+  print_messages();
+}
+
+void ProgressReporter::paint_until_stopped() {
+  const ConsoleSettings& settings = console_.settings();
+  const bool bar =
+      !settings.quiet && (settings.progress == ProgressMode::always ||
+                          (settings.progress == ProgressMode::automatic && stderr_is_smart_terminal()));
+  const bool lines = !settings.quiet && !bar && settings.progress != ProgressMode::never;
+  double next_line = kLineEvery;
+  double next_event = kEventEvery;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    wake_.wait_for(lock, kRepaint, [this] { return stopping_; });
+    std::deque<Message> messages;
+    messages.swap(messages_);
+    lock.unlock();
+    print(messages);
+    const ProgressState now = state();
+    if (bar) sink_.show_status(progress_bar(now, terminal_width() - 1));
+    if (lines && now.seconds >= next_line) {
+      console_.info(progress_line(now));
+      next_line = now.seconds + kLineEvery;
+    }
+    if (now.seconds >= next_event) {
+      console_.event("progress", event_of(now));
+      next_event = now.seconds + kEventEvery;
+    }
+    lock.lock();
+  }
+  sink_.show_status({});
+}
+
+ProgressState ProgressReporter::state() const {
+  return {.stage = stage_,
+          .done_bytes = done_bytes_.load(std::memory_order_relaxed),
+          .total_bytes = total_bytes_,
+          .done_tensors = done_tensors_.load(std::memory_order_relaxed),
+          .total_tensors = total_tensors_,
+          .seconds = std::chrono::duration<double>(Clock::now() - start_).count()};
+}
+
+void ProgressReporter::print(const std::deque<Message>& messages) {
+  for (const auto& message : messages) {
+    if (message.warning) {
+      console_.warn(message.text);
+    } else {
+      console_.detail("done " + printable(message.text));
+      console_.event("tensor", JsonObject{{"stage", stage_}, {"name", message.text}});
+    }
+  }
+}
+
+void ProgressReporter::print_messages() {
+  print(messages_);
+  messages_.clear();
+}
+
+}  // namespace qtz::cli
