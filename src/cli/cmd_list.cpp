@@ -75,6 +75,7 @@ ExitCode list_all_backends(const ListFlags& flags, Console& console) {
 Command setup_list(CLI::App& root, const char* name, const char* description,
                    ExitCode (*list)(const ListFlags&, Console&)) {
   CLI::App* app = root.add_subcommand(name, description);
+  share_line(*app, "list what this binary knows");
   const auto flags = std::make_shared<ListFlags>();
   add_switch(*app, "--json", flags->json, "Output", "machine-readable");
   return {app, [flags, list](Console& console) { return list(*flags, console); }};

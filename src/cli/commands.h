@@ -33,5 +33,7 @@ Command setup_types(CLI::App& root);
 Command setup_archs(CLI::App& root);
 Command setup_backends(CLI::App& root);
 Command setup_bench(CLI::App& root);
+Command setup_completions(CLI::App& root);  ///< `root` must outlive the command, as for setup_man
+Command setup_man(CLI::App& root);
 
 }  // namespace qtz::cli

@@ -1,6 +1,8 @@
 // The exit codes of qtz: documented, stable, one per kind of error. Scripts may rely on them.
 #pragma once
 
+#include <string_view>
+
 #include "qtz/core/error.h"
 
 namespace qtz::cli {
@@ -40,5 +42,24 @@ constexpr ExitCode exit_code(ErrorKind kind) noexcept {
   }
   return ExitCode::bug;
 }
+
+/// For the manual; the README has the same table.
+struct ExitCodeRow {
+  std::string_view codes;
+  std::string_view meaning;
+};
+
+inline constexpr ExitCodeRow kExitCodes[] = {
+    {"0", "done"},
+    {"1", "a bug in qtz"},
+    {"2", "usage: the command line makes no sense"},
+    {"3", "an input is missing or cannot be read"},
+    {"4", "an input is invalid, or not supported"},
+    {"5", "output: exists already, no space, no permission"},
+    {"6", "numeric: NaN or infinite weights"},
+    {"7", "verification failed"},
+    {"8", "resource limit: memory, open files"},
+    {"130, 143, 129", "interrupted by SIGINT, SIGTERM, SIGHUP"},
+};
 
 }  // namespace qtz::cli

@@ -64,6 +64,10 @@ unsigned parse_threads(std::string_view text) {
   return static_cast<unsigned>(parse_count("--threads", text, 0, 4096));
 }
 
+void share_line(CLI::App& app, const std::string& text) {
+  app.group(text);
+}
+
 void set_examples(CLI::App& app, const std::string& examples) {
   app.footer(examples);
 }

@@ -42,6 +42,9 @@ std::uint64_t parse_size(std::string_view flag, std::string_view text);
 /// --threads, the same for every command: 0 and an empty text mean all cores.
 unsigned parse_threads(std::string_view text);
 
+/// In the list of commands, neighbours with the same words stand in one line.
+void share_line(CLI::App& app, const std::string& text);
+
 /// Long help shows these lines first.
 void set_examples(CLI::App& app, const std::string& examples);
 

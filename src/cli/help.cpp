@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/flag_table.h"
+
 namespace qtz::cli {
 namespace {
 
@@ -24,10 +26,6 @@ std::string two_columns(const std::string& left, const std::string& text) {
   return line + "\n";
 }
 
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
 std::string indent_lines(const std::string& text) {
   std::string out = "  ";
   for (const char c : text) {
@@ -45,12 +43,25 @@ std::string option_label(const CLI::Option& option) {
   return takes_value ? names + " " + option.get_type_name() : names;
 }
 
+/// The line that neighbours in this list have together; empty: the command has one for itself.
+std::string shared_line(const CLI::App& command) {
+  const CLI::App fresh;
+  return command.get_group() == fresh.get_group() ? "" : command.get_group();
+}
+
 std::string command_list(const CLI::App& app) {
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   if (commands.empty()) return {};
   std::string text = "\nCommands:\n";
-  for (const CLI::App* command : commands) {
-    text += two_columns(command->get_name(), first_line(command->get_description()));
+  for (std::size_t i = 0; i < commands.size();) {
+    std::string names = commands[i]->get_name();
+    std::string words = first_line(commands[i]->get_description());
+    const std::string shared = shared_line(*commands[i]);
+    for (++i; !shared.empty() && i < commands.size() && shared_line(*commands[i]) == shared; ++i) {
+      names += ", " + commands[i]->get_name();
+      words = shared;
+    }
+    text += two_columns(names, words);
   }
   return text;
 }

@@ -1,0 +1,110 @@
+#include "cli/man_page.h"
+
+#include <string_view>
+
+#include "cli/exit_codes.h"
+#include "cli/version.h"
+
+namespace qtz::cli {
+namespace {
+
+/// Text as roff reads it: a line that begins with a dot or a quote would be a request.
+std::string roff(std::string_view text) {
+  std::string out;
+  bool line_start = true;
+  for (const char c : text) {
+    if (line_start && (c == '.' || c == '\'')) out += "\\&";
+    if (c == '\\') {
+      out += "\\e";
+    } else if (c == '-') {
+      out += "\\-";
+    } else {
+      out += c;
+    }
+    line_start = c == '\n';
+  }
+  return out;
+}
+
+std::string bold(std::string_view text) {
+  return "\\fB" + roff(text) + "\\fR";
+}
+
+std::string label(const FlagRow& flag) {
+  std::string text;
+  for (const auto& name : flag.names) text += (text.empty() ? "" : ", ") + bold(name);
+  if (flag.takes_value()) text += " \\fI" + roff(flag.metavar) + "\\fR";
+  return text;
+}
+
+/// Help texts break their lines where they mean to.
+std::string lines(std::string_view text) {
+  std::string out = roff(text);
+  for (auto at = out.find('\n'); at != std::string::npos; at = out.find('\n', at + 5)) {
+    out.replace(at, 1, "\n.br\n");
+  }
+  return out + "\n";
+}
+
+std::string literal(std::string_view text) {
+  return ".nf\n" + roff(text) + "\n.fi\n";
+}
+
+std::string flags_of(const CommandRow& command) {
+  std::string text;
+  std::string group;
+  for (const auto& flag : command.flags) {
+    if (flag.group != group) {
+      group = flag.group;
+      text += ".PP\n" + roff(group) + ":\n";
+    }
+    text += ".TP\n" + label(flag) + "\n" + lines(flag.text);
+  }
+  return text;
+}
+
+std::string command_section(const CommandRow& command) {
+  std::string synopsis = bold("qtz " + command.name);
+  for (const auto& flag : command.flags) {
+    if (flag.positional) synopsis += " \\fI" + roff(flag.names.front()) + "\\fR";
+  }
+  std::string text =
+      ".SS qtz " + roff(command.name) + "\n" + synopsis + " [\\fIflags\\fR]\n.PP\n" + lines(command.text);
+  if (!command.examples.empty()) text += ".PP\nExamples:\n.PP\n" + literal(command.examples);
+  return text + flags_of(command);
+}
+
+std::string exit_codes() {
+  std::string text;
+  for (const ExitCodeRow& row : kExitCodes) {
+    text += ".TP\n" + bold(row.codes) + "\n" + roff(row.meaning) + "\n";
+  }
+  return text;
+}
+
+constexpr std::string_view kEnvironment =
+    ".TP\n\\fBQTZ_BACKEND\\fR\nthe backend where \\-\\-backend is not given\n"
+    ".TP\n\\fBNO_COLOR\\fR\nif set and not empty, no colour\n"
+    ".TP\n\\fBTERM\\fR\n\\fIdumb\\fR: no progress bar and no colour\n";
+
+}  // namespace
+
+std::string man_page(std::span<const CommandRow> table) {
+  const CommandRow& root = table.front();
+  std::string text = ".TH QTZ 1 \"\" \"qtz " + roff(version_number()) + "\" \"User Commands\"\n";
+  text += ".SH NAME\nqtz \\- quantizes the weights of language models\n";
+  text += ".SH SYNOPSIS\n" + bold("qtz") + " \\fICOMMAND\\fR [\\fIarguments and flags\\fR]\n";
+  text += ".SH DESCRIPTION\n" + lines(root.text) +
+          ".PP\nData goes to standard output, everything said to standard error; nothing ever asks a "
+          "question.\n";
+  text += ".SH COMMANDS\n";
+  for (const auto& command : table) {
+    if (!command.name.empty()) text += command_section(command);
+  }
+  text += ".SH EXIT STATUS\n" + exit_codes();
+  text += ".SH ENVIRONMENT\n" + std::string(kEnvironment);
+  text += ".SH EXAMPLES\n" + literal(root.examples);
+  return text;
+}
+
+}  // namespace qtz::cli
