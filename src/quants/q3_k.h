@@ -3,8 +3,10 @@
 // quantize_q3_K.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "quants/k_quant_common.h"
 #include "quants/legacy_blocks.h"
@@ -34,6 +36,64 @@ struct Fits {
   typename L::I quads[kQuads];
 };
 
+/// The levels of sub-block `sub` as its quads.
+template <class L>
+[[gnu::always_inline]] inline void pack_levels(const SignedLevels<L, kSubElems>& found,
+                                               typename L::I* quads) {
+  typename L::I levels[kSubElems];
+  for (std::size_t i = 0; i < kSubElems; ++i) {
+    levels[i] = L::trunc_to_int(found.levels[i] + typename L::F(static_cast<float>(kHalfRange)));
+  }
+  pack_quads<L, kSubElems>(levels, quads);
+}
+
+/// Sub-blocks of a group whose levels may have to move, a lane and a sub-block each.
+template <class L>
+struct Unsettled {
+  std::size_t count = 0;
+  std::uint16_t at[L::width * kSubs + 1];  ///< lane * kSubs + sub; one place more for what is not kept
+
+  [[gnu::always_inline]] void add(typename L::M lanes, std::size_t live, std::size_t sub) {
+    std::int32_t flags[L::width];
+    L::store_i32(reinterpret_cast<std::byte*>(flags), L::select(lanes, typename L::I(1), typename L::I(0)));
+    for (std::size_t lane = 0; lane < live; ++lane) {
+      at[count] = static_cast<std::uint16_t>(lane * kSubs + sub);
+      count += static_cast<std::size_t>(flags[lane]);
+    }
+  }
+};
+
+/// Descends in the sub-blocks that may have to move, a full set of lanes at a time.
+template <class L>
+void descend_unsettled(const float* tile, const BlockGroup<L>& group, const Unsettled<L>& unsettled,
+                       Fits<L>& fits) {
+  using F = typename L::F;
+  using I = typename L::I;
+  constexpr std::size_t kSubQuads = kSubElems / 4;
+  const auto write = [](auto& lanes, std::size_t lane, const auto& from, std::size_t at) {
+    std::memcpy(reinterpret_cast<std::byte*>(&lanes) + 4 * lane,
+                reinterpret_cast<const std::byte*>(&from) + 4 * at, 4);
+  };
+  for (std::size_t first = 0; first < unsettled.count; first += L::width) {
+    const std::size_t live = std::min(unsettled.count - first, L::width);
+    const float* rows[L::width];
+    for (std::size_t k = 0; k < L::width; ++k) {
+      const std::size_t at = unsettled.at[first + std::min(k, live - 1)];
+      rows[k] = tile + (group.first + at / kSubs) * kSuperElems + at % kSubs * kSubElems;
+    }
+    F x[kSubElems];
+    load_rows<L, kSubElems>(rows, x);
+    const SignedLevels<L, kSubElems> found = descend_signed_scale<L, kSubElems, kHalfRange>(x);
+    I quads[kSubQuads];
+    pack_levels<L>(found, quads);
+    for (std::size_t k = 0; k < live; ++k) {
+      const std::size_t lane = unsettled.at[first + k] / kSubs, sub = unsettled.at[first + k] % kSubs;
+      write(fits.scale[sub], lane, found.scale, k);
+      for (std::size_t q = 0; q < kSubQuads; ++q) write(fits.quads[kSubQuads * sub + q], lane, quads[q], k);
+    }
+  }
+}
+
 /// Scales 0 .. 63, and d as an FP16 code.
 template <class L>
 struct Scales {
@@ -43,21 +103,24 @@ struct Scales {
 
 /// Fits without importance; the scale of largest magnitude becomes -32.
 template <class L>
-[[gnu::always_inline]] inline Scales<L> fit_plain(const typename L::F* x, Fits<L>& fits) {
+[[gnu::always_inline]] inline Scales<L> fit_plain(const float* tile, const BlockGroup<L>& group,
+                                                  const typename L::F* x, Fits<L>& fits) {
   using F = typename L::F;
   using I = typename L::I;
+  Unsettled<L> unsettled;
+  for (std::size_t sub = 0; sub < kSubs; ++sub) {
+    typename L::M moving;
+    const SignedLevels<L, kSubElems> found =
+        fit_full_range<L, kSubElems, kHalfRange>(x + kSubElems * sub, moving);
+    fits.scale[sub] = found.scale;
+    pack_levels<L>(found, fits.quads + kSubElems / 4 * sub);
+    unsettled.add(moving, group.live, sub);
+  }
+  descend_unsettled<L>(tile, group, unsettled, fits);
   F extreme(0.0f), magnitude(0.0f);
   for (std::size_t sub = 0; sub < kSubs; ++sub) {
-    const SignedLevels<L, kSubElems> found =
-        descend_signed_scale<L, kSubElems, kHalfRange>(x + kSubElems * sub);
-    fits.scale[sub] = found.scale;
-    I levels[kSubElems];
-    for (std::size_t i = 0; i < kSubElems; ++i) {
-      levels[i] = L::trunc_to_int(found.levels[i] + F(static_cast<float>(kHalfRange)));
-    }
-    pack_quads<L, kSubElems>(levels, fits.quads + kSubElems / 4 * sub);
-    const F size = L::abs(found.scale);
-    extreme = L::select(L::gt(size, magnitude), found.scale, extreme);
+    const F size = L::abs(fits.scale[sub]);
+    extreme = L::select(L::gt(size, magnitude), fits.scale[sub], extreme);
     magnitude = L::max(size, magnitude);
   }
   const auto scaled = L::ne(extreme, F(0.0f));
@@ -136,7 +199,7 @@ void encode(const float* tile, const float* importance, std::uint64_t rows, std:
       tile, importance, rows, cols, [&](const F* x, const F* weights, const BlockGroup<L>& group) {
         Fits<L> fits;
         const Scales<L> scales =
-            weights == nullptr ? fit_plain<L>(x, fits) : fit_weighted<L>(x, weights, fits);
+            weights == nullptr ? fit_plain<L>(tile, group, x, fits) : fit_weighted<L>(x, weights, fits);
         I quads[kQuads];
         round_levels<L>(x, fits, scales, quads);
         I words[word_capacity<L, sizeof(Block)>()] = {};

@@ -65,9 +65,10 @@ template <class L, std::size_t N, int Max>
                                                             typename L::M settled, std::size_t i,
                                                             DescentState<L, N>& at) {
   using F = typename L::F;
-  const F zero(0.0f), bottom(static_cast<float>(-Max)), top(static_cast<float>(Max - 1));
+  const F zero(0.0f);
   // Nearly always the next level, which the same test proves; a division would take longer than all the rest.
-  const F next = L::min(L::max(at.levels[i] + L::select(L::gt(away, zero), F(1.0f), F(-1.0f)), bottom), top);
+  // (An element at an end of the range is not sent past it: that its interval reaches on fails the test.)
+  const F next = at.levels[i] + L::from_bits((L::bits(away) & L::bits(F(-0.0f))) | L::bits(F(1.0f)));
   Interval<L> stay = interval_of<L, Max>(next);
   F level = next;
   if (!L::all(L::either(settled, L::lt(L::abs(p - stay.center * r), stay.half * r)))) [[unlikely]] {
@@ -89,34 +90,85 @@ template <class L, std::size_t N, int Max>
   return take;
 }
 
-/// From the full range (the first element of largest magnitude at -Max), up to five rounds over the elements;
-/// w = x^2.
+/// Where the descent begins: the full range, the first element of largest magnitude at -Max.
+template <class L, std::size_t N, int Max>
+struct FullRange {
+  using F = typename L::F;
+  typename L::M nothing;  ///< all but zero
+  F extreme;              ///< the element of largest magnitude; 1 for `nothing`
+  F levels[N], term_lx[N], term_l2[N];
+  F sum_lx, sum_l2;
+
+  explicit FullRange(const F* x) {
+    F amax(0.0f);
+    extreme = F(0.0f);
+    for (std::size_t i = 0; i < N; ++i) {
+      const F magnitude = L::abs(x[i]);
+      extreme = L::select(L::gt(magnitude, amax), x[i], extreme);
+      amax = L::max(magnitude, amax);
+    }
+    nothing = L::lt(amax, F(kZeroBlock));
+    extreme = L::select(nothing, F(1.0f), extreme);
+    const F inverse = F(static_cast<float>(-Max)) / extreme;
+    sum_lx = sum_l2 = F(0.0f);
+    for (std::size_t i = 0; i < N; ++i) {
+      const F w = x[i] * x[i];
+      // Nothing rounds to less than -Max.
+      levels[i] = L::min(L::round_to_float(inverse * x[i]), F(static_cast<float>(Max - 1)));
+      term_lx[i] = w * x[i] * levels[i];
+      term_l2[i] = w * levels[i] * levels[i];
+      sum_lx = sum_lx + term_lx[i];
+      sum_l2 = sum_l2 + term_l2[i];
+    }
+  }
+
+  /// What `sums` and levels come to; zero lanes are those of `nothing`.
+  SignedLevels<L, N> with(const F* at_levels, F at_lx, F at_l2) const {
+    SignedLevels<L, N> found;
+    for (std::size_t i = 0; i < N; ++i) {
+      found.levels[i] = L::select(nothing, F(static_cast<float>(-Max)), at_levels[i]);
+    }
+    const auto fitted = L::both(L::invert(nothing), L::gt(at_l2, F(0.0f)));
+    found.scale = L::select(fitted, at_lx / at_l2, F(0.0f));
+    return found;
+  }
+};
+
+/// The result where no element moves, and the lanes where one might. With the extreme above zero every term
+/// of sum(w x l) is zero or less, hence every r, and nothing moves.
+template <class L, std::size_t N, int Max>
+[[gnu::always_inline]] inline SignedLevels<L, N> fit_full_range(const typename L::F* x,
+                                                                typename L::M& unsettled) {
+  using F = typename L::F;
+  const FullRange<L, N, Max> start(x);
+  auto settled = L::gt(start.extreme, F(0.0f));
+  auto stays = L::eq(start.extreme, start.extreme);
+  for (std::size_t i = 0; i < N; ++i) {
+    const F r = start.sum_lx - start.term_lx[i];
+    const F p = x[i] * (start.sum_l2 - start.term_l2[i]);
+    const Interval<L> stay = interval_of<L, Max>(start.levels[i]);
+    stays = L::both(stays, L::lt(L::abs(p - stay.center * r), stay.half * r));
+  }
+  unsettled = L::invert(L::either(settled, stays));
+  return start.with(start.levels, start.sum_lx, start.sum_l2);
+}
+
+/// Up to five rounds over the elements from the full range; w = x^2.
 template <class L, std::size_t N, int Max>
 SignedLevels<L, N> descend_signed_scale(const typename L::F* x) {
   using F = typename L::F;
   using M = typename L::M;
-  const F zero(0.0f);
-  F amax = zero, extreme = zero;
-  for (std::size_t i = 0; i < N; ++i) {
-    const F magnitude = L::abs(x[i]);
-    extreme = L::select(L::gt(magnitude, amax), x[i], extreme);
-    amax = L::max(magnitude, amax);
-  }
-  const M nothing = L::lt(amax, F(kZeroBlock));
-  extreme = L::select(nothing, F(1.0f), extreme);
-
+  const FullRange<L, N, Max> start(x);
   DescentState<L, N> at;
-  at.sum_lx = at.sum_l2 = zero;
-  const F inverse = F(static_cast<float>(-Max)) / extreme;
+  at.sum_lx = start.sum_lx;
+  at.sum_l2 = start.sum_l2;
   for (std::size_t i = 0; i < N; ++i) {
     at.w[i] = x[i] * x[i];
     at.wx[i] = at.w[i] * x[i];
-    at.levels[i] = signed_level<L, Max>(inverse, x[i]);
-    at.term_lx[i] = at.wx[i] * at.levels[i];
-    at.term_l2[i] = at.w[i] * at.levels[i] * at.levels[i];
+    at.levels[i] = start.levels[i];
+    at.term_lx[i] = start.term_lx[i];
+    at.term_l2[i] = start.term_l2[i];
     at.stay[i] = interval_of<L, Max>(at.levels[i]);
-    at.sum_lx = at.sum_lx + at.term_lx[i];
-    at.sum_l2 = at.sum_l2 + at.term_l2[i];
   }
 
   // ggml ends with the first round that changes nothing. So many steps in a row without a change say the same
@@ -128,20 +180,13 @@ SignedLevels<L, N> descend_signed_scale(const typename L::F* x) {
     const F rest_l2 = at.sum_l2 - at.term_l2[i];
     const F p = x[i] * rest_l2;
     const F away = p - at.stay[i].center * r;
-    const M settled = L::either(L::lt(L::abs(away), at.stay[i].half * r), L::le(r, zero));
+    const M settled = L::either(L::lt(L::abs(away), at.stay[i].half * r), L::le(r, F(0.0f)));
     ++unchanged;
     if (L::all(settled)) [[likely]]
       continue;
     if (L::any(descend_element<L, N, Max>(p, r, rest_l2, away, settled, i, at))) unchanged = 0;
   }
-
-  SignedLevels<L, N> found;
-  for (std::size_t i = 0; i < N; ++i) {
-    found.levels[i] = L::select(nothing, F(static_cast<float>(-Max)), at.levels[i]);
-  }
-  const M fitted = L::both(L::invert(nothing), L::gt(at.sum_l2, zero));
-  found.scale = L::select(fitted, at.sum_lx / at.sum_l2, zero);
-  return found;
+  return start.with(at.levels, at.sum_lx, at.sum_l2);
 }
 
 }  // namespace qtz::quants
