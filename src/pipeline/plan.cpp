@@ -9,6 +9,7 @@
 #include "prune.h"
 #include "qtz/core/error.h"
 #include "qtz/formats/gguf_split.h"
+#include "qtz/kernels/backend.h"
 #include "rule_use.h"
 #include "tensor_role.h"
 
@@ -51,12 +52,26 @@ void put_in_order(std::vector<Candidate>& candidates, bool keep_split) {
   });
 }
 
-void require_quantizable_source(const PlanEntry& entry, bool allow_requantize) {
-  if (entry.copied() || allow_requantize || !is_quantized(entry.expr->dtype())) return;
+/// All backends decode the same types, and the scalar one is in every build.
+bool can_be_decoded(DType type) {
+  return select_backend("scalar").can_decode(type);
+}
+
+void require_quantizable_source(const PlanEntry& entry, const PlanOptions& options) {
+  const DType source = entry.expr->dtype();
+  if (entry.copied() || options.only_compares) return;
+  if (!can_be_decoded(source)) {
+    throw Error(
+        ErrorKind::input_invalid,
+        "tensor '" + printable(entry.name) + "' is " + std::string(name_of(source)) +
+            ", which qtz can copy but not decode, and would become " + std::string(name_of(entry.type)),
+        "quantize the 16-bit model instead; if there is none, llama-quantize --allow-requantize makes "
+        "an F16 file of this one");
+  }
+  if (options.allow_requantize || !is_quantized(source)) return;
   throw Error(ErrorKind::usage,
-              "tensor '" + printable(entry.name) + "' is already quantized (" +
-                  std::string(name_of(entry.expr->dtype())) + ") and would become " +
-                  std::string(name_of(entry.type)),
+              "tensor '" + printable(entry.name) + "' is already quantized (" + std::string(name_of(source)) +
+                  ") and would become " + std::string(name_of(entry.type)),
               "quantize the 16-bit model instead, or accept the loss with --allow-requantize");
 }
 
@@ -80,7 +95,7 @@ std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, co
     entry.why = std::move(choices[i].why);
     entry.fixed = choices[i].fixed;
     entry.fallback = choices[i].fallback;
-    require_quantizable_source(entry, options.allow_requantize);
+    require_quantizable_source(entry, options);
     if (!entry.fixed) entry.importance = importance.find(candidates[i].original_name, entry.expr->shape());
   }
   return entries;

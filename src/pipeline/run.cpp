@@ -220,17 +220,6 @@ std::string on_nan_hint(const TileJob& job) {
   }
 }
 
-void check_decodable(const TileQueue& queue, const Backend& backend) {
-  for (const TileJob& job : queue.jobs()) {
-    for (const TileTarget& target : job.targets) {
-      if (target.entry->copied() || backend.can_decode(job.expr->dtype())) continue;
-      throw Error(ErrorKind::input_invalid, "tensor '" + printable(target.entry->name) + "' is " +
-                                                std::string(name_of(job.expr->dtype())) +
-                                                ", which qtz can copy but not decode");
-    }
-  }
-}
-
 void check_inputs_unchanged(const TensorSource& source) {
   for (const InputFile& file : source.files()) file.check_unchanged();
 }
@@ -273,7 +262,6 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
   const auto start = std::chrono::steady_clock::now();
   const TensorSource& source = *plans.front().source;
   const TileQueue queue(plans);
-  check_decodable(queue, backend);
   const unsigned threads = threads_within(queue, options, progress);
   Outputs files(plans, outputs, options);
 

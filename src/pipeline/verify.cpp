@@ -388,7 +388,7 @@ QuantPlan plan_to_verify(const GgufModel& model, const PlanOptions& made_with) {
   options.exclude_weights = made_with.exclude_weights;
   options.override_kv = made_with.override_kv;
   options.prune_layers = made_with.prune_layers;
-  options.allow_requantize = true;
+  options.only_compares = true;
   return make_plan(model, find_file_type("F32"), options);
 }
 

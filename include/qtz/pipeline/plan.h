@@ -31,6 +31,8 @@ struct PlanOptions {
   std::vector<std::pair<std::string, GgufValue>> override_kv;
   std::vector<std::uint32_t> prune_layers;  ///< any order; every one must exist
   bool allow_requantize = false;
+  /// Nothing will be encoded by this plan (plan_to_verify), so no stored type stands in the way.
+  bool only_compares = false;
   bool keep_split = false;  ///< one output file per input file that holds tensors
   /// A new output file begins where the tensors of one would pass this many bytes, padding included; 0: one
   /// file. A larger tensor has a file for itself. Not together with keep_split.
@@ -86,7 +88,8 @@ struct QuantPlan {
 /// Throws usage for options that cannot be followed (a layer that does not exist, a type that needs
 /// importance for tensors that have none, quantized tensors without allow_requantize, a tensor rule or a word
 /// to include or exclude that matches nothing, an override of another type than the key's), input_invalid for
-/// what GGUF cannot hold and for importance of another model.
+/// what GGUF cannot hold, for importance of another model, and for a tensor of a type that can only be copied
+/// and would have to be decoded.
 QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const PlanOptions& options);
 
 /// A regular expression that finds this name and no other: on one line, safe to show and to put between

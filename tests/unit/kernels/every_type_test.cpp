@@ -47,6 +47,17 @@ TEST(EveryType, HasKernelsInEverySupportedBackend) {
   }
 }
 
+TEST(EveryType, CanBeDecodedByAllBackendsOrByNone) {
+  const Backend& scalar = select_backend("scalar");
+  for (const Backend& backend : list_backends()) {
+    if (!backend.supported) continue;
+    for (const DTypeTraits& type : all_dtypes()) {
+      EXPECT_EQ(backend.can_decode(type.type), scalar.can_decode(type.type))
+          << backend.name << " " << type.name;
+    }
+  }
+}
+
 TEST(EveryType, HasAFallbackChainThatEndsAtAPlainNumberType) {
   for (const DType type : encodable_types()) {
     std::set<DType> seen;

@@ -275,6 +275,28 @@ TEST(Requantizing, NeedsPermissionUnlessTheTypeStays) {
   EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), options).entries[0].type, DType::q8_0);
 }
 
+TEST(Requantizing, OfATypeThatCanOnlyBeCopiedIsRefusedUnlessItIsCopied) {
+  GgufModel model = model_of({planned("output.weight", {64, 256}, DType::mxfp4),
+                              planned("blk.0.attn_q.weight", {64, 256}, DType::bf16),
+                              planned("blk.0.attn_norm.weight", {256}, DType::iq2_xxs)});
+  model.from_gguf = true;
+  for (const bool allow : {false, true}) {
+    PlanOptions options;
+    options.allow_requantize = allow;
+    const Error error = error_of([&] { make_plan(model, find_file_type("Q8_0"), options); });
+    EXPECT_EQ(error.kind(), ErrorKind::input_invalid);
+    EXPECT_NE(error.message().find("tensor 'output.weight' is MXFP4, which qtz can copy but not decode"),
+              std::string::npos)
+        << error.message();
+    EXPECT_NE(error.message().find("Q8_0"), std::string::npos);
+    EXPECT_NE(error.hint().find("16-bit model"), std::string::npos);
+    options.types.leave_output_tensor = true;
+    const QuantPlan plan = make_plan(model, find_file_type("Q8_0"), options);
+    EXPECT_TRUE(entry_of(plan, "output.weight").copied());
+    EXPECT_TRUE(entry_of(plan, "blk.0.attn_norm.weight").copied());
+  }
+}
+
 std::vector<std::uint64_t> data_bytes_of_files(const QuantPlan& plan) {
   std::vector<std::uint64_t> bytes;
   for (const PlanFile& file : plan.files) bytes.push_back(file.bytes - file.header.size());

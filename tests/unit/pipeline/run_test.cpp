@@ -464,22 +464,6 @@ TEST(Inputs, AreNeverReplacedEvenByForce) {
   EXPECT_TRUE(read_file(input) == before);
 }
 
-TEST(Inputs, OfTypesThatCannotBeDecodedAreCopiedOrRefused) {
-  const ScratchFolder folder;
-  GgufModel model = model_of({});
-  std::vector<std::byte> blocks(4 * row_bytes(DType::q8_k, 256), std::byte{1});
-  model.tensors.push_back(
-      {"a.weight", std::make_shared<MemoryExpr>(Shape{4, 256}, DType::q8_k, blocks), DType::q8_k});
-  model.from_gguf = true;
-  PlanOptions options;
-  options.allow_requantize = true;
-  const QuantPlan plan = make_plan(model, find_file_type("Q8_0"), options);
-  if (scalar().can_decode(DType::q8_k)) GTEST_SKIP() << "Q8_K can be decoded now";
-  const Error error = error_of([&] { run(plan, folder.path() / "out.gguf"); });
-  EXPECT_EQ(error.kind(), ErrorKind::input_invalid);
-  EXPECT_NE(error.message().find("copy but not decode"), std::string::npos);
-}
-
 /// Cancels after the first tile, as a signal would.
 class CancellingProgress final : public Progress {
  public:

@@ -261,6 +261,18 @@ TEST(Verify, OfTensorsThatCannotBeJudgedIsNotOk) {
   EXPECT_EQ(report_of(report, name).problem, "was not compared: qtz cannot judge the errors of IQ3_S");
 }
 
+TEST(Verify, ComparesTensorsThatCanOnlyBeCopiedByTheirBytes) {
+  GgufModel model = trained_like();
+  std::vector<std::byte> blocks(4 * row_bytes(DType::iq2_xs, 256), std::byte{0x21});
+  model.tensors.push_back({"blk.0.ffn_gate_inp.weight",
+                           std::make_shared<MemoryExpr>(Shape{4, 256}, DType::iq2_xs, blocks),
+                           DType::iq2_xs});
+  const Artifact artifact(model, "Q8_0");
+  EXPECT_TRUE(artifact.check().ok()) << problems_of(artifact.check());
+  artifact.flip(entry_of(artifact.plan(), "blk.0.ffn_gate_inp.weight").offset + 5, 0x01);
+  EXPECT_NE(problems_of(artifact.check()).find("differs from the source"), std::string::npos);
+}
+
 TEST(Verify, AllowsForWeightsThatWereNotFinite) {
   std::vector<float> values(64 * 256, 0.5f);
   values[300] = std::numeric_limits<float>::quiet_NaN();
