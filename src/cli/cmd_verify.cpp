@@ -59,6 +59,7 @@ JsonValue report_json(const VerifyFlags& flags, const VerifyReport& report) {
                     {"source", source.empty() ? JsonValue() : JsonValue(source)},
                     {"ok", report.ok()},
                     {"problems", std::move(problems)},
+                    {"hint", report.hint.empty() ? JsonValue() : JsonValue(report.hint)},
                     {"warnings", std::move(warnings)},
                     {"tensors", std::move(tensors)}};
 }
@@ -112,7 +113,8 @@ void throw_if_bad(const VerifyFlags& flags, const VerifyReport& report) {
   std::string what = problems.empty() ? "not what it should be" : problems.front();
   if (const std::string name = printable(flags.artifact); !what.starts_with(name)) what = name + ": " + what;
   if (problems.size() > 1) what += ", and " + std::to_string(problems.size() - 1) + " more";
-  throw Error(ErrorKind::verification, what, "do not publish this file; make it again from the source");
+  throw Error(ErrorKind::verification, what,
+              report.hint.empty() ? "do not publish this file; make it again from the source" : report.hint);
 }
 
 /// The source as it must be found in the artifact.
@@ -186,7 +188,7 @@ Command setup_verify(CLI::App& root) {
       "check an artifact, and measure its loss against the source\n"
       "Reads every block back. With --source each tensor's error must lie in the band\n"
       "that is usual for its type: NOISE is its squared error relative to what the type's steps\n"
-      "foretell, about 1. Exit 7 when something is off.");
+      "foretell, about 1. Exit 7 when something is off, 4 when FILE is no GGUF.");
   const auto flags = std::make_shared<VerifyFlags>();
   add_positional(*app, "FILE", flags->artifact, "the GGUF file to check (of a split file, the first)");
   JobFlags& made_with = flags->made_with;

@@ -38,7 +38,7 @@ InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
   struct stat status {};
   if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(fd_);
-    throw Error(ErrorKind::input_invalid, shown(path_) + " is not a regular file");
+    throw WrongFile(shown(path_) + " is not a regular file");
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
   mtime_ns_ = mtime_ns(status);

@@ -55,8 +55,10 @@ std::optional<ForeignFile> recognize_foreign(const InputFile& file, FileFormat w
   }
   // A length below 2^32 and a brace: what a safetensors file begins with.
   if (wanted != FileFormat::safetensors && bytes.size() > 8 && bytes.substr(4, 5) == "\0\0\0\0{"sv) {
+    const bool by_name = file.path().extension() == ".safetensors";
     return ForeignFile{"is a safetensors file",
-                       "if that is what you meant to give, its name must end with .safetensors"};
+                       by_name ? "a GGUF file is wanted here; 'qtz inspect' shows what this one holds"
+                               : "if that is what you meant to give, its name must end with .safetensors"};
   }
   const auto text = bytes.find_first_not_of(" \t\r\n");
   if (text == std::string_view::npos) return std::nullopt;
@@ -71,13 +73,15 @@ std::optional<ForeignFile> recognize_foreign(const InputFile& file, FileFormat w
   return std::nullopt;
 }
 
+void refuse_foreign(const InputFile& file, FileFormat wanted) {
+  const auto foreign = recognize_foreign(file, wanted);
+  if (foreign) throw WrongFile(printable(file.path().native()) + " " + foreign->what, foreign->hint);
+}
+
 void fail_as_foreign(const InputFile& file, FileFormat wanted, const std::string& problem,
                      const std::string& hint) {
-  const std::string shown = printable(file.path().native());
-  if (const auto foreign = recognize_foreign(file, wanted)) {
-    throw Error(ErrorKind::input_invalid, shown + " " + foreign->what, foreign->hint);
-  }
-  throw Error(ErrorKind::input_invalid, shown + ": " + problem, hint);
+  refuse_foreign(file, wanted);
+  throw Error(ErrorKind::input_invalid, printable(file.path().native()) + ": " + problem, hint);
 }
 
 }  // namespace qtz

@@ -64,7 +64,9 @@ class HeaderReader {
     char magic[4] = {};
     if (file_.size() >= sizeof magic) reader_.read(std::as_writable_bytes(std::span(magic)), "the magic");
     if (std::string_view(magic, sizeof magic) != "GGUF") {
-      fail_as_foreign(file_, FileFormat::gguf, "does not start with 'GGUF'", "this is not a GGUF file");
+      refuse_foreign(file_, FileFormat::gguf);
+      throw WrongFile(printable(file_.path().native()) + ": does not start with 'GGUF'",
+                      "this is not a GGUF file");
     }
     header_.version = reader_.read<std::uint32_t>("the version");
     if (header_.version == 2 || header_.version == kGgufVersion) return;

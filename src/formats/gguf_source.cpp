@@ -42,9 +42,10 @@ std::vector<fs::path> list_shards(const InputFile& file, std::uint64_t number, s
   const auto name = parse_split_file_name(file.path().filename().native());
   const bool named = name && name->count == shards;
   if (number != 0) {
-    fail(file, "is shard " + std::to_string(number + 1) + " of " + std::to_string(count) + " of a split GGUF",
-         named ? "give the first shard, " + shown(folder / split_file_name(name->stem, 0, shards))
-               : "give the first shard");
+    throw WrongFile(shown(file.path()) + ": is shard " + std::to_string(number + 1) + " of " +
+                        std::to_string(count) + " of a split GGUF",
+                    named ? "give the first shard, " + shown(folder / split_file_name(name->stem, 0, shards))
+                          : "give the first shard");
   }
   if (!named || name->index != 0) {
     fail(file,

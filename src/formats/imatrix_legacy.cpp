@@ -66,10 +66,8 @@ ImatrixContent read_imatrix_legacy(const InputFile& file) {
     return read_entries(file);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::input_invalid) throw;
-    const auto foreign = recognize_foreign(file, FileFormat::other);
-    if (!foreign) throw;
-    throw Error(ErrorKind::input_invalid, printable(file.path().native()) + " " + foreign->what,
-                foreign->hint);
+    refuse_foreign(file, FileFormat::other);
+    throw;
   }
 }
 

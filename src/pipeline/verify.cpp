@@ -398,9 +398,12 @@ VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* want
   std::unique_ptr<const GgufSource> file;
   try {
     file = std::make_unique<const GgufSource>(artifact);
+  } catch (const WrongFile&) {
+    throw;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::input_invalid) throw;
     report.problems.push_back(error.message());
+    report.hint = error.hint();
     return report;
   }
   if (wanted != nullptr) compare_metadata(wanted->metadata, file->metadata(), report);

@@ -99,7 +99,9 @@ INPUTS = [
     ("unknown architecture", "quantize {unknown} --type Q8_0", 4, [], ["NoSuchModelForCausalLM", "--arch"]),
     ("imatrix of another model", "plan {demo} --type Q4_0 --imatrix {foreign_imatrix}", 4, [], ["foreign.imatrix", "of another model", "blk.99.attn_q.weight"]),
     ("a device", "inspect /dev/null", 4, [], ["/dev/null"]),
-    ("verify something else", "verify {plain}", 7, [], ["plain.safetensors", "is a safetensors file"]),
+    ("verify a safetensors file", "verify {plain}", 4, [], ["plain.safetensors", "is a safetensors file", "qtz inspect"]),
+    ("verify garbage", "verify {garbage}", 4, [], ["does not start with 'GGUF'", "not a GGUF file"]),
+    ("verify a folder", "verify {demo}", 4, [], ["not a regular file"]),
     ("verify what is not there", "verify {tmp}/nothing.gguf", 3, [], ["nothing.gguf"]),
 ]
 
@@ -154,6 +156,7 @@ WORK = [
     ("split by size is read", "verify {tmp}/split-00001-of-00003.gguf --source {demo}", 0, ["token_embd.weight"], ["ok"]),
     ("split by size has its keys in the first", "inspect {tmp}/split-00001-of-00003.gguf", 0, ["general.architecture", "tokenizer.ggml.tokens"], []),
     ("later shard names the first", "quantize {tmp}/split-00002-of-00003.gguf --type Q8_0", 4, [], ["split-00001-of-00003.gguf"]),
+    ("later shard is no artifact", "verify {tmp}/split-00002-of-00003.gguf", 4, [], ["is shard 2 of 3", "give the first shard", "split-00001-of-00003.gguf"]),
     ("split that fits one file", "quantize {demo} --type Q8_0 --split-max-size 3000000 -o {tmp}/whole.gguf", 0, [], ["whole.gguf: Q8_0", "!00001"]),
     ("too little memory, planned", "plan {demo} --type Q4_K_M --max-memory 1M", 8, [], ["needs", "memory"]),
     ("too little memory, run", "quantize {demo} --type Q4_K_M -o {tmp}/new/ --max-memory 1M", 8, [], ["needs", "memory"]),

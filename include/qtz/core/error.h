@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace qtz {
 
@@ -39,6 +40,14 @@ class Error : public std::exception {
   ErrorKind kind_;
   std::string message_;
   std::string hint_;
+};
+
+/// An input_invalid Error about a file that is sound for all that is known, but another one than is wanted:
+/// another format, a part of a model, no file at all. Whoever judges a file (verify) has no verdict on it.
+class WrongFile final : public Error {
+ public:
+  explicit WrongFile(std::string what, std::string hint = {})
+      : Error(ErrorKind::input_invalid, std::move(what), std::move(hint)) {}
 };
 
 /// Text from untrusted files made safe to print: control and non-UTF-8 bytes escaped, at most 200 bytes

@@ -20,7 +20,10 @@ struct ForeignFile {
 /// Empty when the first bytes are nothing we know, or what is wanted.
 std::optional<ForeignFile> recognize_foreign(const InputFile& file, FileFormat wanted);
 
-/// Throws input_invalid: with what the file really is if that can be told, else with `problem` and `hint`.
+/// Throws WrongFile with what the file really is, if that can be told.
+void refuse_foreign(const InputFile& file, FileFormat wanted);
+
+/// Throws what refuse_foreign throws, else input_invalid with `problem` and `hint`.
 [[noreturn]] void fail_as_foreign(const InputFile& file, FileFormat wanted, const std::string& problem,
                                   const std::string& hint);
 

@@ -32,6 +32,7 @@ struct TensorReport {
 struct VerifyReport {
   std::vector<TensorReport> tensors;  ///< in file order
   std::vector<std::string> problems;  ///< of the file as a whole
+  std::string hint;                   ///< what to do about a file that cannot be read; may be empty
   std::vector<std::string> warnings;  ///< what is unusual, or could not be checked as well as it might be
   bool ok() const noexcept;
 };
@@ -54,8 +55,8 @@ QuantPlan plan_to_verify(const GgufModel& model, const PlanOptions& made_with);
 /// only follow from the source folder's are warnings. Weights that are NaN or infinite in the source may be
 /// so or zero in the artifact.
 ///
-/// Throws input_missing when the artifact cannot be opened, and what reading the source throws; what is wrong
-/// with the artifact is reported, not thrown.
+/// Throws input_missing when the artifact cannot be opened, WrongFile when it is no GGUF or not the first
+/// shard of one, and what reading the source throws; what is wrong with the artifact is reported, not thrown.
 VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* wanted, const Backend& backend,
                     const VerifyOptions& options, Progress& progress, const CancelToken& cancel);
 

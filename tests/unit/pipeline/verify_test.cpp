@@ -309,6 +309,26 @@ TEST(Verify, ReportsATruncatedFile) {
   const VerifyReport report = artifact.check();
   EXPECT_FALSE(report.ok());
   EXPECT_EQ(report.problems.size(), 1u);
+  EXPECT_NE(report.hint.find("incomplete or damaged"), std::string::npos) << report.hint;
+}
+
+TEST(Verify, HasNoVerdictOnWhatIsNoArtifact) {
+  const ScratchFolder folder;
+  const auto check = [](const fs::path& path) {
+    verify(path, nullptr, scalar(), {}, silent_progress(), CancelToken());
+  };
+  EXPECT_THROW(check(folder.path()), WrongFile) << "a folder";
+  EXPECT_THROW(check(folder.add("notes.txt", "some words about a model")), WrongFile);
+  EXPECT_THROW(check(folder.add("page.gguf", "<html>log in</html>")), WrongFile);
+  PlanOptions options;
+  options.split_max_bytes = 100'000;
+  const QuantPlan plan = make_plan(trained_like(), find_file_type("Q8_0"), options);
+  const fs::path output = folder.path() / "split.gguf";
+  const auto shards =
+      execute({&plan, 1}, {&output, 1}, scalar(), {}, silent_progress(), CancelToken()).outputs;
+  ASSERT_GT(shards.size(), 1u);
+  EXPECT_NO_THROW(check(shards[0]));
+  EXPECT_THROW(check(shards[1]), WrongFile);
 }
 
 TEST(Verify, ComparesNamesShapesAndMetadata) {
