@@ -15,8 +15,6 @@
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/imatrix.h"
-#include "qtz/model/arch_spec.h"
-#include "qtz/model/model_config.h"
 
 namespace qtz::cli {
 namespace {
@@ -141,34 +139,6 @@ void refuse_stdin(const std::string& input) {
               "name the file or folder: it is read by position, not from start to end");
 }
 
-/// The architecture's name as GGUF has it, empty if the class is not known.
-std::string_view architecture_of(std::string_view class_name) {
-  for (const ArchitectureInfo& each : list_architectures()) {
-    if (each.hf_class == class_name) return each.gguf_name;
-  }
-  return {};
-}
-
-/// --arch is for classes that are not known; where config.json names one that is, it may well be a slip.
-void warn_of_overridden_class(const JobFlags& flags, GgufModel& model) {
-  if (flags.architecture.empty() || model.generic || model.from_gguf) return;
-  namespace fs = std::filesystem;
-  std::error_code failure;
-  const fs::path input(flags.input);
-  const fs::path file = (fs::is_directory(input, failure) ? input : input.parent_path()) / "config.json";
-  std::string class_name;
-  try {
-    class_name = ModelConfig(parse_json_file(file, {}), printable(file.native())).class_name();
-  } catch (const Error&) {
-    return;  // open_model forgives more (Python's NaN); without the class there is nothing to say
-  }
-  const std::string_view known = architecture_of(class_name);
-  if (known.empty() || known == find_architecture(flags.architecture, "--arch").gguf_name) return;
-  model.warnings.push_back("--arch " + printable(flags.architecture) + " overrides " +
-                           printable(file.native()) + ", whose class " + printable(class_name) + " is of " +
-                           std::string(known));
-}
-
 }  // namespace
 
 void add_making_flags(CLI::App& app, JobFlags& flags) {
@@ -268,7 +238,6 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   }
   protect_folder(flags.input, job.protect);
   job.model = open_model(flags.input, model_options);
-  warn_of_overridden_class(flags, job.model);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
   job.memory = memory_need(job.plans, job.threads, job.max_memory);
   return job;

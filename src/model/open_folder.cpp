@@ -48,6 +48,23 @@ ArchSpec choose_architecture(const ModelConfig& config, const ModelOptions& opti
   return find_architecture(config.class_name(), config.where());
 }
 
+/// The architecture's name as GGUF has it, empty if the class is not known.
+std::string_view architecture_of(std::string_view class_name) {
+  for (const ArchitectureInfo& each : list_architectures()) {
+    if (each.hf_class == class_name) return each.gguf_name;
+  }
+  return {};
+}
+
+/// --arch is for classes that are not known; where config.json names one that is, it may well be a slip.
+void warn_of_overridden_class(const ModelConfig& config, const ArchSpec& chosen, const ModelOptions& options,
+                              std::vector<std::string>& warnings) {
+  const std::string_view known = architecture_of(config.class_name());
+  if (!options.architecture || known.empty() || known == chosen.gguf_name) return;
+  warnings.push_back("--arch " + printable(*options.architecture) + " overrides " + config.where() +
+                     ", whose class " + printable(config.class_name()) + " is of " + std::string(known));
+}
+
 /// Rows of the embedding decide the size of the vocabulary; a configuration that says otherwise is corrected.
 void settle_vocabulary(ArchBuild& build, ModelConfig& config, const ArchSpec& spec) {
   std::optional<std::uint64_t> rows;
@@ -103,6 +120,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
   refuse_quantized(folder, config);
   ArchSpec spec = choose_architecture(config, options);
+  warn_of_overridden_class(config, spec, options, model.warnings);
   config.apply_defaults(spec.defaults);
   if (spec.adapt != nullptr) spec.adapt(spec, config, *source);
 

@@ -187,6 +187,20 @@ TEST_F(OpenModel, an_unknown_class_says_how_to_name_the_architecture) {
   expect_refused("--arch: unknown architecture 'strange'", "llama", options);
 }
 
+TEST_F(OpenModel, an_architecture_that_overrides_a_known_class_is_warned_of) {
+  ModelOptions options;
+  options.architecture = "mistral3";
+  const std::string overrides = "--arch mistral3 overrides " + (checkpoint() / "config.json").native() +
+                                ", whose class LlamaForCausalLM is of llama";
+  EXPECT_TRUE(mentions(open("llama", options).warnings, overrides));
+  // As open_model forgives what Python writes.
+  test::write_file(checkpoint() / "config.json",
+                   R"({"rope_scale": NaN, )" + test::read_file(checkpoint() / "config.json").substr(1));
+  EXPECT_TRUE(mentions(open("llama", options).warnings, overrides));
+  options.architecture = "MistralForCausalLM";
+  EXPECT_FALSE(mentions(open("llama", options).warnings, "overrides"));
+}
+
 TEST_F(OpenModel, a_leftover_tensor_is_never_dropped_silently) {
   edit_tensors("llama", [](const std::string& name) {
     return name == "model.layers.1.mlp.up_proj.weight" ? std::string("model.layers.1.mlp.extra.weight")
