@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "model/folder_file.h"
 #include "model/front_matter.h"
 #include "model/local_path.h"
 #include "model/model_name.h"
@@ -176,9 +177,9 @@ class General {
  private:
   void read_card() {
     const auto path = *sources_.folder / "README.md";
-    if (!std::filesystem::is_regular_file(path)) return;
     std::string text;
     try {
+      if (!has_file(path)) return;
       text = read_text_file(path, kLargestCard);
     } catch (const Error& error) {
       warnings_.push_back("the model card is left out: " + error.message());
@@ -303,7 +304,6 @@ class General {
 
   void read_generation_config() {
     const auto path = *sources_.folder / "generation_config.json";
-    if (!std::filesystem::is_regular_file(path)) return;
     const JsonLimits limits;
     std::error_code unknown;
     const std::uintmax_t size = std::filesystem::file_size(path, unknown);
@@ -315,6 +315,7 @@ class General {
     }
     JsonValue document;
     try {
+      if (!has_file(path)) return;
       document = parse_json_file(path, limits);
     } catch (const Error& error) {
       warnings_.push_back("sampler hints are left out: " + error.message());

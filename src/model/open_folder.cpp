@@ -1,5 +1,6 @@
 // A hub folder to a GGUF model: configuration, keys, tokenizer, tensors.
 #include "model/config_file.h"
+#include "model/folder_file.h"
 #include "model/general_metadata.h"
 #include "model/key_check.h"
 #include "model/key_rules.h"
@@ -33,7 +34,7 @@ void refuse_quantized(const std::filesystem::path& folder, const ModelConfig& co
                 std::string(kHint));
   }
   const auto sidecar = folder / "hf_quant_config.json";
-  if (std::filesystem::is_regular_file(sidecar)) {
+  if (has_file(sidecar)) {
     throw Error(ErrorKind::input_invalid, printable(sidecar.native()) + ": the model is already quantized",
                 std::string(kHint));
   }

@@ -1,5 +1,6 @@
 #include "model/reranker_hint.h"
 
+#include "model/folder_file.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
 #include "qtz/core/text.h"
@@ -21,10 +22,8 @@ bool names_reranker(std::string_view text, std::string_view before = {}) {
 
 /// The card's title. A card that cannot be read is warned of where its metadata is read.
 bool card_names_reranker(const std::filesystem::path& card) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(card, error)) return false;
   try {
-    return names_reranker(read_text_file(card, kLargestCard), "# ");
+    return has_file(card) && names_reranker(read_text_file(card, kLargestCard), "# ");
   } catch (const Error&) {
     return false;
   }

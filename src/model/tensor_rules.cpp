@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "model/folder_file.h"
 #include "model/name_pattern.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
@@ -256,7 +257,7 @@ class TensorTable {
   void check_output() const {
     if (build_.config.boolean("tie_word_embeddings").value_or(true)) return;
     if (!build_.config.class_name().ends_with("ForCausalLM")) return;
-    if (std::filesystem::exists(build_.folder / "modules.json") || is_bare()) return;
+    if (has_file(build_.folder / "modules.json") || is_bare()) return;
     const TensorRule* output = nullptr;
     for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
       if (fill_name(spec_.tensors[rule].target, NameMatch{}) != "output.weight") continue;

@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "model/arch/arch_blocks.h"
+#include "model/folder_file.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
@@ -95,7 +96,7 @@ void emit_causal(ArchBuild& build) {
 
 void emit_pooling(ArchBuild& build) {
   const auto modules_path = build.folder / "modules.json";
-  if (!std::filesystem::is_regular_file(modules_path)) return;
+  if (!has_file(modules_path)) return;
   const JsonValue modules = parse_json_file(modules_path, JsonLimits{});
   if (modules.as_array() == nullptr) return;
   for (const JsonValue& module : *modules.as_array()) {
