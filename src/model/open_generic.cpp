@@ -2,11 +2,18 @@
 #include "model/general_metadata.h"
 #include "model/model_parts.h"
 #include "model/tensor_ops.h"
+#include "qtz/core/error.h"
 
 namespace qtz {
 
 GgufModel open_generic_model(const std::string& name, std::shared_ptr<const SafetensorsSource> source,
                              const ModelOptions& options) {
+  if (options.tokenizer_pre) {
+    throw Error(ErrorKind::usage,
+                "--tokenizer-pre " + printable(*options.tokenizer_pre) +
+                    ": bare weights without a config.json are written without a tokenizer",
+                "leave --tokenizer-pre out, or give the folder with the model's configuration and tokenizer");
+  }
   GgufModel model;
   model.source = source;
   model.generic = true;

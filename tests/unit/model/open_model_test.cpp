@@ -375,6 +375,9 @@ TEST_F(OpenModel, weights_without_a_configuration_make_a_generic_gguf) {
   ModelOptions options;
   options.architecture = "unet";
   EXPECT_EQ(*open_model(path, options).metadata.find("general.architecture"), GgufValue("unet"));
+  options.tokenizer_pre = "qwen2";
+  expect_error(ErrorKind::usage, "--tokenizer-pre qwen2: bare weights without a config.json",
+               [&] { open_model(path, options); });
 }
 
 TEST_F(OpenModel, what_gguf_cannot_hold_is_refused_by_name) {
