@@ -5,6 +5,7 @@
 
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
+#include "tensor_role.h"
 
 namespace qtz {
 namespace {
@@ -63,6 +64,28 @@ void check_tensor_rule(const TypeRule& rule, std::span<const ModelTensor> tensor
                      printable(tensors[first].name) + "' (" + choices[first].why + ")");
 }
 
+/// Options for the output and the embedding say nothing about a model that has neither (a generic GGUF). With
+/// tied embeddings the type of the output is the embedding's.
+void check_part_options(const TypeOptions& options, std::span<const ModelTensor> tensors,
+                        std::vector<std::string>& warnings) {
+  const auto has = [&](TensorRole role) {
+    return std::any_of(tensors.begin(), tensors.end(),
+                       [&](const ModelTensor& tensor) { return role_of(tensor.name) == role; });
+  };
+  const auto warn = [&](std::string_view option, std::string_view part) {
+    warnings.push_back(std::string(option) + " changes nothing: no tensor is " + std::string(part));
+  };
+  const bool has_output = has(TensorRole::output);
+  const bool has_embedding = has(TensorRole::token_embedding);
+  if (options.leave_output_tensor && !has_output) warn("--leave-output-tensor", "the output (output.weight)");
+  if (options.output_tensor_type && !has_output && !has_embedding) {
+    warn("--output-tensor-type", "the output (output.weight)");
+  }
+  if (options.token_embedding_type && !has_embedding) {
+    warn("--token-embedding-type", "the token embedding (token_embd.weight)");
+  }
+}
+
 }  // namespace
 
 std::string suggest_name(std::string_view pattern, std::span<const std::string_view> names) {
@@ -87,6 +110,7 @@ void check_type_rules(const TypeOptions& options, std::span<const ModelTensor> t
   for (const TypeRule& rule : options.tensor_rules) {
     if (!has_decided(rule, choices)) check_tensor_rule(rule, tensors, choices, warnings);
   }
+  check_part_options(options, tensors, warnings);
   std::vector<std::string_view> idle;
   for (const TypeRule& rule : options.recipe) {
     if (!has_decided(rule, choices) && matches_of(rule, tensors).empty())

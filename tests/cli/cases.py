@@ -136,6 +136,7 @@ WORK = [
     ("quantized input", "quantize {tmp}/a.gguf --type Q8_0 -o {tmp}/re.gguf", 2, [], ["Q6_K", "--allow-requantize"]),
     ("quantized input, wanted", "quantize {tmp}/a.gguf --type Q8_0 -o {tmp}/re.gguf --allow-requantize", 0, [], ["wrote"]),
     ("pre-tokenizer for bare safetensors", "plan {plain} --type Q8_0 --tokenizer-pre qwen2", 2, [], ["--tokenizer-pre qwen2", "without a tokenizer"]),
+    ("embedding type for bare safetensors", "plan {plain} --type Q8_0 --token-embedding-type F16", 0, ["= Q8_0"], ["--token-embedding-type changes nothing"]),
     ("bare safetensors", "quantize {plain} --type Q8_0 -o {tmp}/plain.gguf", 0, [], ["generic"]),
     ("tensor type", "plan {demo} --type Q4_K_M --tensor-type attn_v=F16", 0, ["= F16"], []),
     ("pattern with a line break", "plan {demo} --type Q8_0 --tensor-type 'attn_v|\nfoo=Q4_0'", 0, ["= Q4_0", "attn_v|\\x0afoo"], []),

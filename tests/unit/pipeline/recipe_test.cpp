@@ -206,6 +206,25 @@ TEST(Options, PureGivesOneTypeAndLeaveOutputLeavesIt) {
   }
 }
 
+TEST(Options, ForPartsThatTheModelDoesNotHaveAreTold) {
+  PlanOptions options;
+  options.types.output_tensor_type = DType::q8_0;
+  options.types.token_embedding_type = DType::q8_0;
+  EXPECT_TRUE(make_plan(dense_model(2), find_file_type("Q4_K_M"), options).warnings.empty());
+  EXPECT_TRUE(make_plan(dense_model(2, true), find_file_type("Q4_K_M"), options).warnings.empty());
+  const GgufModel without = model_of({planned("down.0.weight", {64, 256})});
+  EXPECT_EQ(make_plan(without, find_file_type("Q4_K_M"), options).warnings,
+            (std::vector<std::string>{
+                "--output-tensor-type changes nothing: no tensor is the output (output.weight)",
+                "--token-embedding-type changes nothing: no tensor is the token embedding "
+                "(token_embd.weight)"}));
+  PlanOptions leave;
+  leave.types.leave_output_tensor = true;
+  EXPECT_EQ(make_plan(dense_model(2, true), find_file_type("Q4_K_M"), leave).warnings,
+            std::vector<std::string>{
+                "--leave-output-tensor changes nothing: no tensor is the output (output.weight)"});
+}
+
 TEST(Options, OutputTypeReachesTiedEmbeddings) {
   PlanOptions options;
   options.types.output_tensor_type = DType::q8_0;
