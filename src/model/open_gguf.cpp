@@ -1,4 +1,7 @@
 // A GGUF as input: metadata and tensors as they are.
+#include <algorithm>
+#include <numeric>
+
 #include "model/general_metadata.h"
 #include "model/model_parts.h"
 #include "model/tensor_ops.h"
@@ -21,6 +24,34 @@ void set_pre_tokenizer(const std::string& name, KvList& metadata) {
                 "only tokenizers of kind 'gpt2' have a pre-tokenizer; leave --tokenizer-pre out");
   }
   metadata.set("tokenizer.ggml.pre", name);
+}
+
+/// llama.cpp keeps texts and ids in two tables and stops when they differ in size: a file with a text that
+/// two tokens share does not load. Sorted, so that no choice of texts makes this slow.
+void warn_of_repeated_tokens(const KvList& metadata, std::vector<std::string>& warnings) {
+  constexpr std::string_view kKey = "tokenizer.ggml.tokens";
+  const GgufValue* value = metadata.find(kKey);
+  const GgufArray* array = value != nullptr ? value->as_array() : nullptr;
+  const auto* texts = array != nullptr ? std::get_if<std::vector<std::string>>(&array->elements) : nullptr;
+  if (texts == nullptr) return;
+  std::vector<std::size_t> order(texts->size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const int compared = (*texts)[a].compare((*texts)[b]);
+    return compared != 0 ? compared < 0 : a < b;
+  });
+  std::size_t repeated = 0;
+  std::pair<std::size_t, std::size_t> first{texts->size(), texts->size()};  // the repetition, the original
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    if ((*texts)[order[i]] != (*texts)[order[i - 1]]) continue;
+    ++repeated;
+    first = std::min(first, {order[i], order[i - 1]});
+  }
+  if (repeated == 0) return;
+  warnings.push_back(std::string(kKey) + ": '" + printable((*texts)[first.first]) + "' is token " +
+                     std::to_string(first.second) + " and token " + std::to_string(first.first) +
+                     (repeated > 1 ? ", and " + std::to_string(repeated - 1) + " more are repeated" : "") +
+                     "; it is carried over as it is, but llama.cpp does not load such a vocabulary");
 }
 
 }  // namespace
@@ -54,6 +85,7 @@ GgufModel open_gguf_model(std::shared_ptr<const GgufSource> source, const ModelO
     model.metadata.set("general.architecture", model.architecture);
   }
   if (options.tokenizer_pre) set_pre_tokenizer(*options.tokenizer_pre, model.metadata);
+  warn_of_repeated_tokens(model.metadata, model.warnings);
   GeneralSources general;
   general.model_name = options.model_name;
   general.metadata_file = options.metadata_file;

@@ -530,7 +530,7 @@ TEST_F(OpenModel, missing_inputs_are_said_to_be_missing) {
 }
 
 /// A GGUF with one tensor and one more key.
-std::string small_gguf(const std::string& key, const std::string& value) {
+std::string small_gguf(const std::string& key, const GgufValue& value) {
   KvList metadata;
   metadata.set("general.architecture", "llama");
   metadata.set(key, value);
@@ -555,6 +555,18 @@ TEST_F(OpenModel, the_pre_tokenizer_of_a_gguf_must_be_one) {
   options.tokenizer_pre = "qwen2";
   const auto without = scratch_.add("y.gguf", small_gguf("general.name", "No tokenizer"));
   expect_error(ErrorKind::usage, "the GGUF's tokenizer is missing", [&] { open_model(without, options); });
+}
+
+TEST_F(OpenModel, tokens_of_a_gguf_that_share_a_text_are_warned_of) {
+  const auto open_with = [&](std::vector<std::string> tokens) {
+    return open_model(scratch_.add("x.gguf", small_gguf("tokenizer.ggml.tokens", std::move(tokens))), {});
+  };
+  EXPECT_TRUE(open_with({"b", "a", "", "ab"}).warnings.empty());
+  const GgufModel model = open_with({"z", "b", "a", "b", "a", "b"});
+  EXPECT_EQ(model.metadata.find("tokenizer.ggml.tokens")->as_array()->size(), 6U);
+  ASSERT_EQ(model.warnings.size(), 1U);
+  EXPECT_TRUE(
+      mentions(model.warnings, "tokenizer.ggml.tokens: 'b' is token 1 and token 3, and 2 more are repeated"));
 }
 
 TEST_F(OpenModel, a_gguf_is_carried_over) {
