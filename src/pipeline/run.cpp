@@ -20,8 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Beside its buffers a thread touches its stack, a heap of its own and the ends of pages.
+constexpr std::uint64_t kThreadBytes = 128 << 10;
+
+/// What a run touches for the first time after it was planned: code, tables, open outputs.
+constexpr std::uint64_t kRunBytes = 1 << 20;
+
 std::uint64_t memory_of(const TileQueue& queue, std::uint64_t workers) {
-  return workers * (TileWorker::memory(queue.bounds()) + queue.bounds().staging_bytes);
+  return workers * (TileWorker::memory(queue.bounds()) + queue.bounds().staging_bytes + kThreadBytes);
 }
 
 unsigned useful_threads(const TileQueue& queue, unsigned threads) {
@@ -44,16 +50,23 @@ std::uint64_t resident_bytes() {
   return 0;
 }
 
+/// In whole megabytes, as --max-memory takes them, with room for what differs from run to run.
+std::string enough_for(std::uint64_t bytes) {
+  return std::to_string(bytes / 1'000'000 + 2) + "M";
+}
+
 /// As many threads as max_memory has room for.
 MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_memory) {
-  const std::uint64_t held = resident_bytes();
+  const std::uint64_t held = resident_bytes() + kRunBytes;
   for (unsigned fitting = useful_threads(queue, threads); fitting > 0; --fitting) {
     const std::uint64_t bytes = held + memory_of(queue, fitting);
     if (max_memory == 0 || bytes <= max_memory) return {fitting, bytes};
   }
-  throw Error(ErrorKind::resource, "this needs " + format_bytes(held + memory_of(queue, 1)) +
-                                       " of memory with one thread, --max-memory is " +
-                                       format_bytes(max_memory));
+  const std::uint64_t least = held + memory_of(queue, 1);
+  throw Error(ErrorKind::resource,
+              "this needs " + format_bytes(least) + " of memory with one thread, --max-memory is " +
+                  format_bytes(max_memory),
+              "--max-memory " + enough_for(least) + " is enough");
 }
 
 unsigned threads_within(const TileQueue& queue, const RunOptions& options, Progress& progress) {

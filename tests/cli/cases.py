@@ -167,6 +167,7 @@ WORK = [
     ("too little memory, planned", "plan {demo} --type Q4_K_M --max-memory 1M", 8, [], ["needs", "memory"]),
     ("too little memory, run", "quantize {demo} --type Q4_K_M -o {tmp}/new/ --max-memory 1M", 8, [], ["needs", "memory"]),
     ("too little memory makes nothing", "inspect {tmp}/new", 3, [], ["new"]),
+    ("too little memory, enough is named", "plan {demo} --type Q4_K_M --type F32 --max-memory 1M", 8, [], ["--max-memory is 1.00 MB", "is enough"]),
     ("enough memory, planned", "plan {demo} --type Q4_K_M --max-memory 2G", 0, ["= Q4_K"], ["memory"]),
     ("not a number among the weights", "quantize {nan} --type Q8_0 -o {tmp}/n.gguf", 6, [], ["a.weight", "--on-nan zero", "!keep"]),
     ("replaced by zero", "quantize {nan} --type Q8_0 -o {tmp}/n.gguf --on-nan zero", 0, [], ["1 NaN or infinite"]),

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -355,6 +356,15 @@ class Disk(ProcessTestCase):
         (self.folder / "old").mkdir()
         self.assertEqual(run(*refused, f"{self.folder}/old/").returncode, 8)
         self.assertEqual(self.names(), ["old"])
+
+    def test_memory_that_an_error_names_is_enough(self):
+        types = ("--type", "Q4_K_M", "--type", "F32", "--threads", 64)
+        refused = run("quantize", self.files["demo"], *types, "-o", f"{self.folder}/new/", "--max-memory", "1M")
+        self.assertEqual(refused.returncode, 8, refused.stderr)
+        enough = re.search(rb"--max-memory (\d+M) is enough", refused.stderr)
+        for command in (("plan",), ("quantize", "-o", f"{self.folder}/new/")):
+            result = run(*command, self.files["demo"], *types, "--max-memory", enough[1].decode())
+            self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_verify_finds_a_flipped_bit(self):
         out = self.folder / "a.gguf"

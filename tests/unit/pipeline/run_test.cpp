@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <mutex>
 
@@ -546,6 +547,41 @@ TEST(Memory, IsSaidBeforehandAsItIsKept) {
   EXPECT_EQ(limited.threads, 1u);
   EXPECT_LE(limited.bytes, one.bytes + tile / 2);
   EXPECT_EQ(error_of([&] { memory_need({&plan, 1}, 2, tile); }).kind(), ErrorKind::resource);
+}
+
+/// The most this process has held in memory since the mark was last set back; 0 where that cannot be told.
+std::uint64_t high_water_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::uint64_t kilobytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:") status >> kilobytes;
+  }
+  return kilobytes * 1024;
+}
+
+bool set_high_water_back() {
+  std::ofstream mark("/proc/self/clear_refs");
+  mark << "5" << std::flush;
+  return mark.good();
+}
+
+TEST(Memory, OfManyThreadsAndTypesIsWhatWasSaid) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer's memory is not ours";
+#endif
+  const ScratchFolder folder;
+  const std::uint64_t count = 4096 * 4096;
+  const GgufModel model = model_of({in_memory("a.weight", {4096, 4096}, DType::bf16, weights(count, 1))});
+  std::vector<QuantPlan> plans;
+  std::vector<fs::path> outputs;
+  for (const char* type : {"Q8_0", "Q4_0", "F32", "F16"}) {
+    plans.push_back(make_plan(model, find_file_type(type), {}));
+    outputs.push_back(folder.path() / type);
+  }
+  const std::uint64_t said = memory_need(plans, 64, 0).bytes;
+  if (!set_high_water_back()) GTEST_SKIP() << "the system does not tell";
+  execute(plans, outputs, scalar(), {.threads = 64}, silent_progress(), CancelToken());
+  EXPECT_LE(high_water_bytes(), said);
 }
 
 TEST(Memory, LimitReducesThreadsOrRefuses) {
