@@ -149,10 +149,6 @@ bool JsonValue::is_integer() const noexcept {
   return std::holds_alternative<std::int64_t>(value_) || std::holds_alternative<std::uint64_t>(value_);
 }
 
-bool JsonValue::is_number() const noexcept {
-  return is_integer() || std::holds_alternative<double>(value_);
-}
-
 std::optional<bool> JsonValue::as_bool() const noexcept {
   const bool* flag = std::get_if<bool>(&value_);
   return flag ? std::optional(*flag) : std::nullopt;

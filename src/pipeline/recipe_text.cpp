@@ -47,12 +47,4 @@ std::string recipe_rule(const PlanEntry& entry) {
   return (adjustable ? "" : "# ") + exact_pattern(entry.name) + " = " + std::string(name_of(entry.type));
 }
 
-std::string to_recipe(const QuantPlan& plan) {
-  std::string text;
-  for (const PlanEntry& entry : plan.entries) {
-    text += recipe_rule(entry) + "  # " + printable(entry.why) + "\n";
-  }
-  return text;
-}
-
 }  // namespace qtz

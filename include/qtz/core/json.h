@@ -43,9 +43,7 @@ class JsonValue {
   bool is_string() const noexcept { return std::holds_alternative<std::string>(value_); }
   bool is_array() const noexcept { return std::holds_alternative<JsonArray>(value_); }
   bool is_object() const noexcept { return std::holds_alternative<JsonObject>(value_); }
-  bool is_bool() const noexcept { return std::holds_alternative<bool>(value_); }
   bool is_integer() const noexcept;
-  bool is_number() const noexcept;
 
   /// Typed views; empty when the value is of another type or does not fit.
   std::optional<bool> as_bool() const noexcept;

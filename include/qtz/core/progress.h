@@ -39,7 +39,4 @@ class Progress {
   virtual void warn(const std::string& message) = 0;
 };
 
-/// Ignores everything.
-Progress& silent_progress() noexcept;
-
 }  // namespace qtz

@@ -24,6 +24,4 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
-std::string sha256_hex(std::span<const std::byte> bytes);
-
 }  // namespace qtz

@@ -96,12 +96,8 @@ QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const Pla
 /// single quotes, whatever the name holds.
 std::string exact_pattern(std::string_view name);
 
-/// The line of to_recipe() for a tensor without its reason: "^name$ = TYPE", as a comment where no recipe can
-/// change the type.
+/// A tensor's type as a line that read_recipe reads: "^name$ = TYPE", as a comment where no recipe can change
+/// the type.
 std::string recipe_rule(const PlanEntry& entry);
-
-/// The plan as recipe text: "^name$ = TYPE  # why" lines, readable by read_recipe. Tensors that no recipe can
-/// change are comments.
-std::string to_recipe(const QuantPlan& plan);
 
 }  // namespace qtz

@@ -4,11 +4,13 @@
 
 #include <string_view>
 
+#include "support/sha256_hex.h"
+
 namespace qtz {
 namespace {
 
 std::string hash_of(std::string_view text) {
-  return sha256_hex(std::as_bytes(std::span(text)));
+  return test::sha256_hex(std::as_bytes(std::span(text)));
 }
 
 // The examples of FIPS 180-2, appendix B, and the empty message.

@@ -10,11 +10,11 @@
 #include "model/tensor_ops.h"
 #include "qtz/core/half.h"
 #include "qtz/core/json.h"
-#include "qtz/core/sha256.h"
 #include "qtz/model/arch_spec.h"
 #include "qtz/model/gguf_model.h"
 #include "support/arch_checkpoint.h"
 #include "support/scratch_folder.h"
+#include "support/sha256_hex.h"
 
 namespace qtz {
 namespace {
@@ -89,7 +89,7 @@ void expect_equal(const std::string& key, const JsonValue& expected, const GgufV
             } else if constexpr (std::is_same_v<Element, float>) {
               EXPECT_TRUE(within_one_ulp(elements[i], static_cast<float>(*values[i].as_double())));
             } else {
-              const double number = values[i].is_bool() ? *values[i].as_bool() : *values[i].as_double();
+              const double number = values[i].as_bool() ? *values[i].as_bool() : *values[i].as_double();
               EXPECT_EQ(static_cast<double>(elements[i]), number);
             }
           },
@@ -163,7 +163,7 @@ TEST_P(Architectures, are_converted_as_llama_cpp_converts_them) {
     EXPECT_EQ(tensor.expr->shape(), Shape(ne));
     EXPECT_EQ(name_of(tensor.unquantized), *facts.find("type")->as_string());
     const auto data = materialized(*tensor.expr, *find_dtype(*facts.find("type")->as_string()));
-    if (sha256_hex(data) != *facts.find("sha256")->as_string()) {
+    if (test::sha256_hex(data) != *facts.find("sha256")->as_string()) {
       expect_decay_rates(reference, *tensor.expr, data);
     }
   }

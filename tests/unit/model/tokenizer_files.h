@@ -13,10 +13,10 @@
 
 #include "qtz/core/bytes.h"
 #include "qtz/core/json.h"
-#include "qtz/core/sha256.h"
 #include "qtz/formats/gguf_value.h"
 #include "qtz/model/tokenizer.h"
 #include "support/scratch_folder.h"
+#include "support/sha256_hex.h"
 
 namespace qtz::test {
 

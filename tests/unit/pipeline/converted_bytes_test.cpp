@@ -2,10 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "planned_models.h"
-#include "qtz/core/sha256.h"
 #include "qtz/pipeline/run.h"
 #include "support/arch_checkpoint.h"
 #include "support/scratch_folder.h"
+#include "support/sha256_hex.h"
+#include "support/silent_progress.h"
 
 namespace qtz {
 namespace {

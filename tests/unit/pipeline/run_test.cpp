@@ -12,6 +12,7 @@
 #include "qtz/core/half.h"
 #include "qtz/formats/gguf.h"
 #include "support/scratch_folder.h"
+#include "support/silent_progress.h"
 
 namespace qtz {
 namespace {

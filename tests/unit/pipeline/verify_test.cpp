@@ -10,6 +10,7 @@
 #include "pipeline/error_bands.h"
 #include "qtz/pipeline/run.h"
 #include "support/scratch_folder.h"
+#include "support/silent_progress.h"
 
 namespace qtz {
 namespace {

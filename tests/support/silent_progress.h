@@ -1,7 +1,13 @@
+// A Progress for tests that look at none.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 #include "qtz/core/progress.h"
 
-namespace qtz {
-namespace {
+namespace qtz::test {
 
 class SilentProgress final : public Progress {
  public:
@@ -12,11 +18,10 @@ class SilentProgress final : public Progress {
   void warn(const std::string&) override {}
 };
 
-}  // namespace
-
-Progress& silent_progress() noexcept {
+/// Keeps nothing, so that all may share it.
+inline Progress& silent_progress() noexcept {
   static SilentProgress progress;
   return progress;
 }
 
-}  // namespace qtz
+}  // namespace qtz::test
