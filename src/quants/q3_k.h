@@ -36,7 +36,7 @@ struct Fits {
   typename L::I quads[kQuads];
 };
 
-/// The levels of sub-block `sub` as its quads.
+/// The levels of one sub-block, four to a word.
 template <class L>
 [[gnu::always_inline]] inline void pack_levels(const SignedLevels<L, kSubElems>& found,
                                                typename L::I* quads) {

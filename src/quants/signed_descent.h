@@ -122,7 +122,7 @@ struct FullRange {
     }
   }
 
-  /// What `sums` and levels come to; zero lanes are those of `nothing`.
+  /// The result with these levels and the two sums over them.
   SignedLevels<L, N> with(const F* at_levels, F at_lx, F at_l2) const {
     SignedLevels<L, N> found;
     for (std::size_t i = 0; i < N; ++i) {
@@ -135,21 +135,22 @@ struct FullRange {
 };
 
 /// The result where no element moves, and the lanes where one might. With the extreme above zero every term
-/// of sum(w x l) is zero or less, hence every r, and nothing moves.
+/// of sum(w x l) is zero or less, so is every r, and nothing moves; elsewhere the first round's own test says
+/// it.
 template <class L, std::size_t N, int Max>
 [[gnu::always_inline]] inline SignedLevels<L, N> fit_full_range(const typename L::F* x,
                                                                 typename L::M& unsettled) {
   using F = typename L::F;
   const FullRange<L, N, Max> start(x);
-  auto settled = L::gt(start.extreme, F(0.0f));
-  auto stays = L::eq(start.extreme, start.extreme);
+  const auto cannot_move = L::gt(start.extreme, F(0.0f));
+  auto all_stay = L::eq(F(0.0f), F(0.0f));  // every lane, until one of its elements fails the test
   for (std::size_t i = 0; i < N; ++i) {
     const F r = start.sum_lx - start.term_lx[i];
     const F p = x[i] * (start.sum_l2 - start.term_l2[i]);
     const Interval<L> stay = interval_of<L, Max>(start.levels[i]);
-    stays = L::both(stays, L::lt(L::abs(p - stay.center * r), stay.half * r));
+    all_stay = L::both(all_stay, L::lt(L::abs(p - stay.center * r), stay.half * r));
   }
-  unsettled = L::invert(L::either(settled, stays));
+  unsettled = L::invert(L::either(cannot_move, all_stay));
   return start.with(start.levels, start.sum_lx, start.sum_l2);
 }
 
