@@ -54,10 +54,10 @@ inline constexpr ExitCodeRow kExitCodes[] = {
     {"1", "a bug in qtz"},
     {"2", "usage: the command line makes no sense"},
     {"3", "an input is missing or cannot be read"},
-    {"4", "an input is invalid, or not supported"},
+    {"4", "an input is invalid, not supported, or another kind of file than is wanted"},
     {"5", "output: exists already, no space, no permission"},
     {"6", "numeric: NaN or infinite weights"},
-    {"7", "verification failed"},
+    {"7", "verification failed: the artifact is damaged, or an error is outside the band"},
     {"8", "resource limit: memory, open files"},
     {"130, 143, 129", "interrupted by SIGINT, SIGTERM, SIGHUP"},
 };

@@ -19,8 +19,7 @@ std::string quoted_list(std::span<const std::string_view> items);
 
 /// Throws usage for a --tensor-type that matches no tensor. Warns of one that matches only tensors that are
 /// never quantized, of recipe lines that match none, and of options for parts that the model does not have.
-/// `choices` are choose_types' for these tensors and
-/// options; the answer is the same for every file type.
+/// `choices` are choose_types' for these tensors and options; the answer is the same for every file type.
 void check_type_rules(const TypeOptions& options, std::span<const ModelTensor> tensors,
                       std::span<const TensorChoice> choices, std::vector<std::string>& warnings);
 
