@@ -2,7 +2,8 @@
 # Installs what is missing, builds, and runs the tests; ends with ctest's summary.
 #
 # Usage: tools/test.sh [--all]
-#   --all   also: every unit test under ASan+UBSan and under TSan, and a build and test run with clang++
+#   --all   also: every unit test under ASan+UBSan and under TSan, a build and test run with clang++, and the heavy peers
+#           (transformers, torch, tokenizers, sentencepiece; about 2 GB of packages in .venv-interop-heavy)
 # Environment: QTZ_SHARED, the folder with the large test data (default ../shared); what needs it skips without it.
 set -euo pipefail
 
@@ -12,7 +13,7 @@ all=false
 for argument in "$@"; do
   case "$argument" in
     --all) all=true ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument '$argument' (there is --all)" >&2; exit 2 ;;
   esac
 done
@@ -41,6 +42,8 @@ say "Python packages that read what qtz writes"
 bash tests/interop/setup_venv.sh .venv-interop || echo "interop tests will be skipped: their packages cannot be had"
 
 if $all; then
+  say "heavy peers: transformers, torch, tokenizers, sentencepiece"
+  bash tests/interop/setup_venv.sh --heavy .venv-interop-heavy || echo "heavy interop tests will be skipped: their packages cannot be had"
   say "unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
   bash tools/sanitize.sh
   say "unit tests of the parallel floors under ThreadSanitizer"

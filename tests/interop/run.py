@@ -23,7 +23,7 @@ def main():
     parser.add_argument("module")
     args = parser.parse_args()
 
-    python = args.venv / "bin" / "python"
+    python = args.venv.absolute() / "bin" / "python"
     if not python.exists():
         print(f"SKIPPED: {args.venv} is not there; make it with tests/interop/setup_venv.sh {args.venv}")
         return SKIPPED
