@@ -1,6 +1,9 @@
 // SentencePiece-like vocabularies from a tokenizer.json: BPE with byte fallback, whose scores nobody stored.
+// llama.cpp merges by score, a tokenizer.json in the order of its merges, so the order makes the scores. (The
+// converter gives all tokens -1000, and llama.cpp then merges from the left whatever fits.)
 #include <algorithm>
 #include <set>
+#include <span>
 
 #include "model/tokenizer/added_vocabulary.h"
 #include "model/tokenizer/base_vocabulary.h"
@@ -12,6 +15,31 @@ namespace qtz {
 namespace {
 
 constexpr float kScore = -1000.0f;
+
+struct MergeScores {
+  std::vector<float> scores;     ///< one per id; what no merge makes comes after all that one does
+  std::uint64_t made_apart = 0;  ///< merges that make a token again after merges of others
+};
+
+/// A token has minus the place of the first merge that makes it.
+MergeScores scores_of_merges(std::span<const std::string> merges, const TokenIndex& index, std::size_t size) {
+  const float last = 0.0f - static_cast<float>(merges.size());
+  MergeScores out{std::vector<float>(size, last)};
+  std::optional<std::uint32_t> before;
+  for (std::size_t place = 0; place < merges.size(); ++place) {
+    std::string text = merges[place];
+    if (const std::size_t gap = text.find(' '); gap != std::string::npos) text.erase(gap, 1);
+    const std::optional<std::uint32_t> id = index.find(text);
+    if (!id || *id >= size) continue;
+    if (out.scores[*id] == last) {
+      out.scores[*id] = 0.0f - static_cast<float>(place);
+    } else if (id != before) {
+      ++out.made_apart;
+    }
+    before = id;
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -45,6 +73,17 @@ Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input) {
     size = input.vocab_size;
   }
   out.pad_to(std::max(size, input.vocab_size), kScore);
+  if (!input.policy.write_merges) {
+    MergeScores found = scores_of_merges(json.merges, index, out.tokens.size());
+    out.scores = std::move(found.scores);
+    if (found.made_apart != 0) {
+      input.warnings.push_back(
+          where + ": tokens that are made by several merges, with merges of others between them: " +
+          std::to_string(found.made_apart) +
+          "; llama.cpp knows one place for a token and may cut texts otherwise; a tokenizer.model beside it "
+          "would be used");
+    }
+  }
   for (const AddedToken& token : added.tokens()) {
     if (token.id >= size) continue;
     out.put(static_cast<std::size_t>(token.id), token.content,
@@ -54,12 +93,6 @@ Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input) {
   for (VocabEntry& entry : base) {
     const TokenType type = type_of(entry.text, TokenType::normal);
     out.put(entry.id, std::move(entry.text), type);
-  }
-  if (!input.policy.write_merges) {
-    input.warnings.push_back(
-        where +
-        ": has merges and no scores, but llama.cpp merges by scores: all are written equal, "
-        "so that it may cut texts otherwise; a tokenizer.model beside it would be used");
   }
   out.merges = std::move(json.merges);
   return out;

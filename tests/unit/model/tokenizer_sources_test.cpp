@@ -274,7 +274,7 @@ TEST(SentencePieceVocabulary, of_a_unigram_model_is_taken_with_a_warning) {
   EXPECT_TRUE(warns_of(folder.read(llama_tokenizer()), "unigram"));
 }
 
-TEST(SentencePieceJsonVocabulary, has_no_scores_of_its_own_and_marks_named_tokens) {
+TEST(SentencePieceJsonVocabulary, gives_all_one_score_with_merges_and_marks_named_tokens) {
   TokenizerFolder folder;
   folder.add("tokenizer.json", small_byte_fallback());
   folder.add("tokenizer_config.json", R"({"bos_token": "<s>", "unk_token": "<unk>"})");
@@ -282,16 +282,38 @@ TEST(SentencePieceJsonVocabulary, has_no_scores_of_its_own_and_marks_named_token
   EXPECT_EQ(tokens_of(result),
             (std::vector<std::string>{"<unk>", "<s>", "<0x0A>", "a", "b", "<extra>", "[PAD6]"}));
   EXPECT_EQ(types_of(result), (std::vector<std::int32_t>{3, 3, 6, 1, 1, 4, 5}));
-  EXPECT_EQ(scores_of(result), std::vector<float>(7, -1000));
   EXPECT_EQ(text_of(result, "ggml.pre"), "default");
   EXPECT_EQ(result.keys.find("tokenizer.ggml.merges"), nullptr);
+  EXPECT_EQ(scores_of(folder.read(gemma4_tokenizer(), 7)), std::vector<float>(7, -1000));
 }
 
-TEST(SentencePieceJsonVocabulary, says_that_llama_cpp_may_cut_texts_otherwise) {
+/// A tokenizer.json with byte fallback, a vocabulary of these texts and these merges.
+JsonValue byte_fallback_with(const std::vector<std::string>& texts, const std::vector<std::string>& merges) {
+  JsonValue vocab = JsonObject();
+  for (std::size_t id = 0; id < texts.size(); ++id) vocab.set(texts[id], std::uint64_t{id});
+  JsonArray list(merges.begin(), merges.end());
+  return with(with(with(small_byte_fallback(), {"model", "vocab"}, std::move(vocab)), {"model", "merges"},
+                   std::move(list)),
+              {"added_tokens"}, JsonArray());
+}
+
+TEST(SentencePieceJsonVocabulary, scores_tokens_in_the_order_of_the_merges) {
   TokenizerFolder folder;
-  folder.add("tokenizer.json", small_byte_fallback());
-  EXPECT_TRUE(warns_of(folder.read(llama_tokenizer()), "has merges and no scores"));
-  EXPECT_FALSE(warns_of(folder.read(gemma4_tokenizer()), "has merges and no scores"));
+  folder.add("tokenizer.json", byte_fallback_with({"a", "b", "c", "abc", "ab", "bc", "unmade"},
+                                                  {"b c", "a b", "a bc", "ab c"}));
+  const auto result = folder.read(llama_tokenizer(), 8);
+  EXPECT_EQ(scores_of(result), (std::vector<float>{-4, -4, -4, -2, -1, 0, -4, -4}));
+  EXPECT_FALSE(warns_of(result, "may cut texts otherwise"));
+}
+
+TEST(SentencePieceJsonVocabulary, says_when_scores_cannot_tell_the_order_of_the_merges) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json",
+             byte_fallback_with({"a", "b", "c", "abc", "ab", "bc"}, {"b c", "a bc", "a b", "ab c"}));
+  const auto result = folder.read(llama_tokenizer());
+  EXPECT_EQ(scores_of(result), (std::vector<float>{-4, -4, -4, -1, -2, 0}));
+  EXPECT_TRUE(warns_of(result, "with merges of others between them: 1; llama.cpp"));
+  EXPECT_FALSE(warns_of(folder.read(gemma4_tokenizer()), "may cut texts otherwise"));
 }
 
 TEST(SentencePieceJsonVocabulary, says_when_no_space_is_put_before_a_text) {
