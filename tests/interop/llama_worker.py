@@ -4,6 +4,7 @@
   llama_worker.py quantize IN.gguf OUT.gguf FILE_TYPE_NUMBER
   llama_worker.py logits MODEL.gguf IDS.json OUT.npy [--exact]
   llama_worker.py tokens MODEL.gguf TEXT_FILE
+  llama_worker.py cut MODEL.gguf TEXTS.json OUT.json [--add-special] [--parse-special]
 """
 
 import json
@@ -57,6 +58,16 @@ def tokens(path, text_file):
     print(json.dumps([int(token) for token in model.get_vocab().tokenize(text, True, False)]))
 
 
+def cut(path, texts_file, target, add_special, parse_special):
+    with open(texts_file, encoding="utf-8") as file:
+        texts = json.load(file)
+    model = open_model(path)
+    vocabulary = model.get_vocab()
+    ids = [[int(token) for token in vocabulary.tokenize(text, add_special, parse_special)] for text in texts]
+    with open(target, "w", encoding="utf-8") as file:
+        json.dump(ids, file)
+
+
 def main():
     command, *arguments = sys.argv[1:]
     if command == "quantize":
@@ -65,6 +76,8 @@ def main():
         logits(*arguments[:3], exact="--exact" in arguments)
     elif command == "tokens":
         tokens(*arguments)
+    elif command == "cut":
+        cut(*arguments[:3], add_special="--add-special" in arguments, parse_special="--parse-special" in arguments)
     else:
         sys.exit(f"unknown command {command}")
 

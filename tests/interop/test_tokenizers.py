@@ -1,0 +1,250 @@
+"""With the vocabulary that qtz writes, llama.cpp cuts texts into the ids that the tokenizer's own library gives."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import struct
+import tempfile
+import unittest
+
+import numpy
+import sentencepiece
+import tokenizers
+from sentencepiece import sentencepiece_model_pb2
+
+from difficult_texts import DECOMPOSED, TEXTS
+from support import ARCHITECTURES, DATA, DEMO, FolderTestCase, make_checkpoint, run_llama, run_qtz
+
+SHARED = pathlib.Path(os.environ.get("QTZ_SHARED") or DATA.parents[2] / "shared") / "data"
+
+NOT_LOADED = {"gemma3n", "laguna", "mamba2", "mellum"}  # by this llama.cpp: see test_architectures.py
+# Gemma models put no space before a text. These folders say so as the model's class does, with a tokenizer that does.
+WITHOUT_SPACE = {"gemma", "gemma2", "gemma3", "gemma4"}
+
+
+@dataclasses.dataclass(frozen=True)
+class RealTokenizer:
+    """A tokenizer of the large test data. `files`: name in the model's folder -> file there."""
+
+    files: dict
+    config: dict = dataclasses.field(default_factory=dict)
+    flags: tuple = ()
+
+
+def one(path, config=None, flags=(), name="tokenizer.json"):
+    """A tokenizer with its tokenizer_config.json, where that is beside it."""
+    files = {name: path}
+    beside = str(pathlib.PurePosixPath(path).parent / "tokenizer_config.json")
+    if (SHARED / beside).exists():
+        files["tokenizer_config.json"] = beside
+    return RealTokenizer(files, config or {}, flags)
+
+
+def model(path, config=None):
+    return one(path, config, name="tokenizer.model")
+
+
+GPT2_FILES = {"vocab.json": "tokenizers/gpt2/vocab.json", "merges.txt": "tokenizers/gpt2/merges.txt"}
+REAL = {
+    "falcon": one("tokenizers/falcon/tokenizer.json", {"bos_token_id": 11, "eos_token_id": 11}),
+    "gpt2": RealTokenizer(GPT2_FILES, {"bos_token_id": 50256, "eos_token_id": 50256}, ("--tokenizer-pre", "gpt-2")),
+    "llama2-json": RealTokenizer({
+        "tokenizer.json": "tokenizers/llama2/tokenizer.hf_llama1.json",
+        "tokenizer_config.json": "tokenizers/llama2/tokenizer_config.json",
+    }),
+    # llama.cpp knows by the model's name that Phi-3's special tokens take the spaces after them.
+    "phi-3-json": one("tokenizers/phi-3-mini/tokenizer.json", flags=("--model-name", "Phi-3 mini")),
+    "phi-2": one("tokenizers/phi-2/tokenizer.json"),
+    "qwen2": one("tokenizers/qwen2/tokenizer.derived.json"),
+    "roberta": one("tokenizers/roberta-gpt2bpe/tokenizer.json", {"bos_token_id": 0, "eos_token_id": 2}),
+    "smollm2": one("tokenizers/smollm2/tokenizer.json"),
+    "gemma-spm": model(
+        "tokenizers/gemma/tokenizer.derived.model",
+        {"architectures": ["GemmaForCausalLM"], "model_type": "gemma", "bos_token_id": 2, "eos_token_id": 1},
+    ),
+    "llama2-spm": model("tokenizers/llama2/tokenizer.model"),
+    "mistral-v1": model("tokenizers/mistral-spm/tokenizer.model.v1"),
+    "mistral-v2": model("tokenizers/mistral-spm/mistral_instruct_tokenizer_240216.model.v2"),
+    "mistral-v3": model("tokenizers/mistral-spm/mistral_instruct_tokenizer_240323.model.v3"),
+    "quality": model("models/quality/tokenizer.model"),
+    "stories260K": model("models/stories260K-hf/tokenizer.model"),
+    # models/learning-lm-story is not here: its vocabulary has no bytes, and llama.cpp ends the process at a character
+    # that such a vocabulary lacks.
+}
+
+# What a text of the large test data must not hold, with the reason.
+LEFT_OUT = {
+    # An ordinary token of these vocabularies; llama.cpp takes every token of this text for a control token.
+    "qwen2": ["</s>"],
+    # User-defined pieces, which are never cut; the converter writes them as ordinary ones, and so does qtz.
+    "gemma-spm": ["<s>", "</s>"],
+    # This model wants runs of spaces removed; llama.cpp never does so for this kind of tokenizer.
+    "stories260K": ["  "],
+}
+
+
+class HubLibrary:
+    """`tokenizers` on a tokenizer.json, or on a vocab.json with its merges.txt."""
+
+    def __init__(self, folder, space):
+        if (folder / "tokenizer.json").exists():
+            description = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+            if not space:
+                self.assert_prepends(description["pre_tokenizer"])
+                description["pre_tokenizer"]["prepend_scheme"] = "never"
+            self.tokenizer = tokenizers.Tokenizer.from_str(json.dumps(description))
+            self.composes = "NFC" in json.dumps(description["normalizer"])
+            self.added = description["added_tokens"]
+        else:
+            files = [str(folder / name) for name in ("vocab.json", "merges.txt")]
+            self.tokenizer = tokenizers.ByteLevelBPETokenizer(*files)
+            self.composes, self.added = False, []
+        self.size = self.tokenizer.get_vocab_size()
+        self.flags = ["--parse-special"]  # as the library does
+
+    @staticmethod
+    def assert_prepends(step):
+        assert step["type"] == "Metaspace" and step["prepend_scheme"] == "first", step
+
+    def cut(self, text):
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def frame(self, text):
+        return self.tokenizer.encode(text).ids
+
+    def texts(self):
+        # llama.cpp knows no tokens that take the spaces before them.
+        texts = [f"x{token['content']}y {token['content']} z" for token in self.added if not token["lstrip"]]
+        # It does not compose characters either.
+        return [*TEXTS, *texts, *([] if self.composes else DECOMPOSED)]
+
+
+class SentencePieceLibrary:
+    """`sentencepiece` on a tokenizer.model."""
+
+    def __init__(self, folder, space):
+        description = sentencepiece_model_pb2.ModelProto()
+        description.ParseFromString((folder / "tokenizer.model").read_bytes())
+        if not space:
+            description.normalizer_spec.add_dummy_prefix = False
+        self.removes_spaces = description.normalizer_spec.remove_extra_whitespaces
+        self.processor = sentencepiece.SentencePieceProcessor(model_proto=description.SerializeToString())
+        self.size = self.processor.vocab_size()
+        self.flags = []  # control tokens are not looked for in texts
+        path = folder / "tokenizer_config.json"
+        config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        bos = config.get("bos_token", "<s>")
+        bos = self.processor.piece_to_id(bos["content"] if isinstance(bos, dict) else bos)
+        self.before = [bos] if config.get("add_bos_token", True) else []
+
+    def cut(self, text):
+        return self.processor.encode(text)
+
+    def frame(self, text):
+        return self.before + self.cut(text)
+
+    def texts(self):
+        texts = [*TEXTS, *DECOMPOSED]
+        if self.removes_spaces:  # see LEFT_OUT
+            texts = [text for text in texts if "  " not in text and text == text.strip(" ")]
+        return texts
+
+
+def library_of(folder, space=True):
+    kind = SentencePieceLibrary if (folder / "tokenizer.model").exists() else HubLibrary
+    return kind(folder, space)
+
+
+def real_texts():
+    """Pieces of the large test data's texts; empty without it."""
+    pieces = []
+    for name in ("wiki.test.raw", "exl3_c4.utf8", "exl3_code.utf8", "war-and-peace.txt"):
+        path = SHARED / "text" / name
+        if path.exists():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            pieces += [text[begin : begin + 3000].strip(" ") for begin in range(0, 400_000, 100_000)]
+    return [piece for piece in pieces if "\ufffd" not in piece]
+
+
+def write_tiny_llama(folder, vocabulary, config):
+    """The smallest llama there is, all zeros, for a tokenizer of that many tokens."""
+    hidden = 32
+    layer = "model.layers.0."
+    shapes = {"model.embed_tokens.weight": [vocabulary, hidden]}
+    for name in ("model.norm", layer + "input_layernorm", layer + "post_attention_layernorm"):
+        shapes[name + ".weight"] = [hidden]
+    for name in ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"):
+        shapes[f"{layer}{name}_proj.weight"] = [hidden, hidden]
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 2 * int(numpy.prod(shape))
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [begin, end]}
+    raw = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(raw)) + raw + bytes(end))
+    base = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden, "intermediate_size": hidden,
+        "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": hidden,
+        "max_position_embeddings": 128, "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "hidden_act": "silu",
+        "tie_word_embeddings": True, "vocab_size": vocabulary,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(base | config))
+
+
+class LlamaCutsAsTheLibraryDoes(FolderTestCase):
+    def llama_cut(self, gguf, texts, *flags):
+        with tempfile.TemporaryDirectory() as name:
+            given, out = pathlib.Path(name) / "texts.json", pathlib.Path(name) / "ids.json"
+            given.write_text(json.dumps(texts), encoding="utf-8")
+            run_llama("cut", gguf, given, out, *flags)
+            return json.loads(out.read_text(encoding="utf-8"))
+
+    def check(self, folder, library, flags=(), more_texts=()):
+        gguf = folder / "vocabulary.gguf"
+        run_qtz("quantize", folder, "--type", "F16", "-o", gguf, "-q", *flags)
+        texts = [*library.texts(), *more_texts]
+        cut = self.llama_cut(gguf, texts, *library.flags)
+        wanted = [library.cut(text) for text in texts]
+        wrong = [case for case in zip(texts, wanted, cut, strict=True) if case[1] != case[2]]
+        listed = "\n".join(f"{text[:60]!r}: {ids[:20]}, not {found[:20]}" for text, ids, found in wrong[:10])
+        self.assertEqual(len(wrong), 0, f"of {len(texts)} texts are cut otherwise:\n{listed}")
+        framed = ["", "Hello world"]
+        found = self.llama_cut(gguf, framed, *library.flags, "--add-special")
+        self.assertEqual(found, [library.frame(text) for text in framed])
+        shutil.rmtree(folder)
+        return len(texts)
+
+    def test_with_the_tokenizer_of_every_architecture(self):
+        names = sorted({path.parent.name for path in ARCHITECTURES.glob("*/logits.json")} - NOT_LOADED)
+        self.assertGreater(len(names), 40)
+        texts = 0
+        for name in names:
+            with self.subTest(name):
+                folder = make_checkpoint(name, self.folder)
+                texts += self.check(folder, library_of(folder, space=name not in WITHOUT_SPACE))
+        print(f"{len(names)} folders, {texts} texts", flush=True)
+
+    def test_with_the_tokenizer_of_the_demo(self):
+        folder = shutil.copytree(DEMO, self.folder / "demo")
+        self.check(folder, library_of(folder), more_texts=real_texts())
+
+    def test_with_real_tokenizers(self):
+        if not (SHARED / "tokenizers").is_dir():
+            self.skipTest(f"no {SHARED / 'tokenizers'}")
+        more, texts = real_texts(), 0
+        for name, real in REAL.items():
+            with self.subTest(name):
+                folder = self.folder / "real" / name
+                folder.mkdir(parents=True)
+                for target, source in real.files.items():
+                    shutil.copyfile(SHARED / source, folder / target)
+                library = library_of(folder)
+                write_tiny_llama(folder, library.size, real.config)
+                fitting = [text for text in more if not any(part in text for part in LEFT_OUT.get(name, []))]
+                texts += self.check(folder, library, real.flags, fitting)
+        print(f"{len(REAL)} tokenizers, {texts} texts", flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
