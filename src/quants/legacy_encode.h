@@ -12,29 +12,6 @@
 
 namespace qtz::quants {
 
-/// The first of N values of the largest magnitude, +0 when all are zeros.
-template <class L, std::size_t N>
-[[gnu::always_inline]] inline typename L::F first_extreme(const typename L::F* x) {
-  using F = typename L::F;
-  F low(0.0f), high(0.0f);
-  for (std::size_t i = 0; i < N; ++i) {
-    low = L::min(x[i], low);
-    high = L::max(x[i], high);
-  }
-  const F depth = L::negate(low);
-  F extreme = L::select(L::gt(high, depth), high, low);
-  // Which came first matters only where both signs reach the same magnitude.
-  if (L::any(L::both(L::eq(high, depth), L::gt(high, F(0.0f))))) {
-    F amax(0.0f);
-    for (std::size_t i = 0; i < N; ++i) {
-      const F magnitude = L::abs(x[i]);
-      extreme = L::select(L::lt(amax, magnitude), x[i], extreme);
-      amax = L::max(magnitude, amax);
-    }
-  }
-  return extreme;
-}
-
 /// Levels 0 .. 2 Max - 1 of x ~ d * (level - Max): plainly d = extreme / -Max, where extreme is the first
 /// element of the largest magnitude; with importance the weighted search.
 template <class L, int Max, class Store>

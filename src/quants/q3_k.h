@@ -29,24 +29,6 @@ inline constexpr std::size_t kSubs = 16;
 inline constexpr std::size_t kSubElems = 16;
 inline constexpr int kHalfRange = 4;
 
-/// What the search found: the levels (quads, with kHalfRange added) count where the rounded scale is 0.
-template <class L>
-struct Fits {
-  typename L::F scale[kSubs];
-  typename L::I quads[kQuads];
-};
-
-/// The levels of one sub-block, four to a word.
-template <class L>
-[[gnu::always_inline]] inline void pack_levels(const SignedLevels<L, kSubElems>& found,
-                                               typename L::I* quads) {
-  typename L::I levels[kSubElems];
-  for (std::size_t i = 0; i < kSubElems; ++i) {
-    levels[i] = L::trunc_to_int(found.levels[i] + typename L::F(static_cast<float>(kHalfRange)));
-  }
-  pack_quads<L, kSubElems>(levels, quads);
-}
-
 /// Sub-blocks of a group whose levels may have to move, a lane and a sub-block each.
 template <class L>
 struct Unsettled {
@@ -63,17 +45,12 @@ struct Unsettled {
   }
 };
 
-/// Descends in the sub-blocks that may have to move, a full set of lanes at a time.
+/// Descends in the sub-blocks that may have to move, a full set of lanes at a time, and corrects their
+/// scales.
 template <class L>
 void descend_unsettled(const float* tile, const BlockGroup<L>& group, const Unsettled<L>& unsettled,
-                       Fits<L>& fits) {
+                       typename L::F* scales) {
   using F = typename L::F;
-  using I = typename L::I;
-  constexpr std::size_t kSubQuads = kSubElems / 4;
-  const auto write = [](auto& lanes, std::size_t lane, const auto& from, std::size_t at) {
-    std::memcpy(reinterpret_cast<std::byte*>(&lanes) + 4 * lane,
-                reinterpret_cast<const std::byte*>(&from) + 4 * at, 4);
-  };
   for (std::size_t first = 0; first < unsettled.count; first += L::width) {
     const std::size_t live = std::min(unsettled.count - first, L::width);
     const float* rows[L::width];
@@ -83,13 +60,11 @@ void descend_unsettled(const float* tile, const BlockGroup<L>& group, const Unse
     }
     F x[kSubElems];
     load_rows<L, kSubElems>(rows, x);
-    const SignedLevels<L, kSubElems> found = descend_signed_scale<L, kSubElems, kHalfRange>(x);
-    I quads[kSubQuads];
-    pack_levels<L>(found, quads);
+    const F found = descend_signed_scale<L, kSubElems, kHalfRange>(x).scale;
     for (std::size_t k = 0; k < live; ++k) {
       const std::size_t lane = unsettled.at[first + k] / kSubs, sub = unsettled.at[first + k] % kSubs;
-      write(fits.scale[sub], lane, found.scale, k);
-      for (std::size_t q = 0; q < kSubQuads; ++q) write(fits.quads[kSubQuads * sub + q], lane, quads[q], k);
+      std::memcpy(reinterpret_cast<std::byte*>(scales + sub) + sizeof(float) * lane,
+                  reinterpret_cast<const std::byte*>(&found) + sizeof(float) * k, sizeof(float));
     }
   }
 }
@@ -104,30 +79,27 @@ struct Scales {
 /// Fits without importance; the scale of largest magnitude becomes -32.
 template <class L>
 [[gnu::always_inline]] inline Scales<L> fit_plain(const float* tile, const BlockGroup<L>& group,
-                                                  const typename L::F* x, Fits<L>& fits) {
+                                                  const typename L::F* x) {
   using F = typename L::F;
   using I = typename L::I;
+  F fitted[kSubs];
   Unsettled<L> unsettled;
   for (std::size_t sub = 0; sub < kSubs; ++sub) {
     typename L::M moving;
-    const SignedLevels<L, kSubElems> found =
-        fit_full_range<L, kSubElems, kHalfRange>(x + kSubElems * sub, moving);
-    fits.scale[sub] = found.scale;
-    pack_levels<L>(found, fits.quads + kSubElems / 4 * sub);
+    fitted[sub] = fit_full_range<L, kSubElems, kHalfRange>(x + kSubElems * sub, moving);
     unsettled.add(moving, group.live, sub);
   }
-  descend_unsettled<L>(tile, group, unsettled, fits);
+  descend_unsettled<L>(tile, group, unsettled, fitted);
   F extreme(0.0f), magnitude(0.0f);
-  for (std::size_t sub = 0; sub < kSubs; ++sub) {
-    const F size = L::abs(fits.scale[sub]);
-    extreme = L::select(L::gt(size, magnitude), fits.scale[sub], extreme);
-    magnitude = L::max(size, magnitude);
+  for (const F& scale : fitted) {
+    extreme = L::select(L::gt(L::abs(scale), magnitude), scale, extreme);
+    magnitude = L::max(L::abs(scale), magnitude);
   }
   const auto scaled = L::ne(extreme, F(0.0f));
   const F inverse = F(-32.0f) / extreme;
   Scales<L> scales;
   for (std::size_t sub = 0; sub < kSubs; ++sub) {
-    const I byte = L::sar(L::shl(L::round_to_int(inverse * fits.scale[sub]), 24), 24);
+    const I byte = L::sar(L::shl(L::round_to_int(inverse * fitted[sub]), 24), 24);
     const I level = L::min(L::max(byte, I(-32)), I(31)) + I(32);
     scales.levels[sub] = L::select(scaled, level, I(0));
   }
@@ -135,45 +107,58 @@ template <class L>
   return scales;
 }
 
+/// The levels of the search without importance. (It is repeated: hardly ever is a scale rounded to 0, which
+/// is when they are needed.)
+template <class L>
+void search_plain(const typename L::F* x, typename L::I* quads) {
+  const SignedLevels<L, kSubElems> found = descend_signed_scale<L, kSubElems, kHalfRange>(x);
+  typename L::I levels[kSubElems];
+  for (std::size_t i = 0; i < kSubElems; ++i) {
+    levels[i] = L::trunc_to_int(found.levels[i] + typename L::F(static_cast<float>(kHalfRange)));
+  }
+  pack_quads<L, kSubElems>(levels, quads);
+}
+
 /// Fits with weights importance * sqrt(2 mean square + x^2); the scales are then searched in the same way.
 template <class L>
 [[gnu::always_inline]] inline Scales<L> fit_weighted(const typename L::F* x, const typename L::F* importance,
-                                                     Fits<L>& fits) {
+                                                     SignedScale<L>* fits) {
   using F = typename L::F;
-  using I = typename L::I;
   const F lift = F(2.0f) * sum_of_squares<L, kSuperElems>(x) / F(256.0f);
-  F weight[kSubs];
+  F scale[kSubs], weight[kSubs];
   for (std::size_t sub = 0; sub < kSubs; ++sub) {
     const std::size_t first = kSubElems * sub;
     F w[kSubElems];
     weight[sub] = importance_weights<L, kSubElems>(x + first, importance + first, lift, w);
-    const SignedScale<L> found = search_signed_scale<L, kSubElems, kHalfRange>(x + first, w);
-    fits.scale[sub] = found.scale;
-    I levels[kSubElems];
-    signed_levels<L, kSubElems, kHalfRange>(x + first, found, levels);
-    pack_quads<L, kSubElems>(levels, fits.quads + kSubElems / 4 * sub);
+    fits[sub] = search_signed_scale<L, kSubElems, kHalfRange>(x + first, w);
+    scale[sub] = fits[sub].scale;
   }
-  const SignedScale<L> found = search_signed_scale<L, kSubs, 32, SearchInput::any>(fits.scale, weight);
+  const SignedScale<L> found = search_signed_scale<L, kSubs, 32, SearchInput::any>(scale, weight);
   Scales<L> scales;
-  signed_levels<L, kSubs, 32, SearchInput::any>(fits.scale, found, scales.levels);
+  signed_levels<L, kSubs, 32, SearchInput::any>(scale, found, scales.levels);
   scales.d = f32_to_f16<L>(found.scale);
   return scales;
 }
 
-/// Levels for the rounded scales.
+/// The levels of the search with importance.
 template <class L>
-[[gnu::always_inline]] inline void round_levels(const typename L::F* x, const Fits<L>& fits,
-                                                const Scales<L>& scales, typename L::I* quads) {
+void search_weighted(const typename L::F* x, const SignedScale<L>& fit, typename L::I* quads) {
+  typename L::I levels[kSubElems];
+  signed_levels<L, kSubElems, kHalfRange>(x, fit, levels);
+  pack_quads<L, kSubElems>(levels, quads);
+}
+
+/// Levels for the rounded scales; search(x, sub, quads) gives those of the search, for scales of 0.
+template <class L, class Search>
+[[gnu::always_inline]] inline void round_levels(const typename L::F* x, const Scales<L>& scales,
+                                                typename L::I* quads, const Search& search) {
   using I = typename L::I;
-  constexpr std::size_t kSubQuads = kSubElems / 4;
   const auto d = read_back<L>(scales.d);
   for (std::size_t sub = 0; sub < kSubs; ++sub) {
-    requantize_signed<L, kSubElems, kHalfRange>(x + kSubElems * sub,
-                                                d * L::to_float(scales.levels[sub] - I(32)),
-                                                quads + kSubQuads * sub, [&](I* searched) {
-                                                  for (std::size_t k = 0; k < kSubQuads; ++k)
-                                                    searched[k] = fits.quads[kSubQuads * sub + k];
-                                                });
+    const auto* part = x + kSubElems * sub;
+    requantize_signed<L, kSubElems, kHalfRange>(part, d * L::to_float(scales.levels[sub] - I(32)),
+                                                quads + kSubElems / 4 * sub,
+                                                [&](I* searched) { search(part, sub, searched); });
   }
 }
 
@@ -197,11 +182,19 @@ void encode(const float* tile, const float* importance, std::uint64_t rows, std:
   using I = typename L::I;
   for_each_super_block_group<L>(
       tile, importance, rows, cols, [&](const F* x, const F* weights, const BlockGroup<L>& group) {
-        Fits<L> fits;
-        const Scales<L> scales =
-            weights == nullptr ? fit_plain<L>(tile, group, x, fits) : fit_weighted<L>(x, weights, fits);
+        Scales<L> scales;
         I quads[kQuads];
-        round_levels<L>(x, fits, scales, quads);
+        if (weights == nullptr) {
+          scales = fit_plain<L>(tile, group, x);
+          round_levels<L>(x, scales, quads,
+                          [](const F* part, std::size_t, I* searched) { search_plain<L>(part, searched); });
+        } else {
+          SignedScale<L> fits[kSubs];
+          scales = fit_weighted<L>(x, weights, fits);
+          round_levels<L>(x, scales, quads, [&](const F* part, std::size_t sub, I* searched) {
+            search_weighted<L>(part, fits[sub], searched);
+          });
+        }
         I words[word_capacity<L, sizeof(Block)>()] = {};
         pack_bit_plane<L>(quads, 2, words);
         pack_bit_pairs<L>(quads, 0, words + 8);

@@ -15,6 +15,29 @@ namespace qtz::quants {
 /// Blocks whose largest magnitude is below this count as zero (ggml's GROUP_MAX_EPS).
 inline constexpr float kZeroBlock = 1e-15f;
 
+/// The first of N values of the largest magnitude, +0 when all are zeros.
+template <class L, std::size_t N>
+[[gnu::always_inline]] inline typename L::F first_extreme(const typename L::F* x) {
+  using F = typename L::F;
+  F low(0.0f), high(0.0f);
+  for (std::size_t i = 0; i < N; ++i) {
+    low = L::min(x[i], low);
+    high = L::max(x[i], high);
+  }
+  const F depth = L::negate(low);
+  F extreme = L::select(L::gt(high, depth), high, low);
+  // Which came first matters only where both signs reach the same magnitude.
+  if (L::any(L::both(L::eq(high, depth), L::gt(high, F(0.0f))))) {
+    F amax(0.0f);
+    for (std::size_t i = 0; i < N; ++i) {
+      const F magnitude = L::abs(x[i]);
+      extreme = L::select(L::lt(amax, magnitude), x[i], extreme);
+      amax = L::max(magnitude, amax);
+    }
+  }
+  return extreme;
+}
+
 /// x ~ scale * l with l = clamp(round(inverse * x), -Max, Max - 1); `zero` lanes have scale 0 and no levels.
 template <class L>
 struct SignedScale {
@@ -113,13 +136,8 @@ SignedScale<L> search_signed_scale(const typename L::F* x, const typename L::F* 
   using F = typename L::F;
   using M = typename L::M;
   using Reach = SignedReach<Max>;
-  F amax(0.0f), extreme(0.0f);
-  for (std::size_t i = 0; i < N; ++i) {
-    const F magnitude = L::abs(x[i]);
-    extreme = L::select(L::gt(magnitude, amax), x[i], extreme);
-    amax = L::max(magnitude, amax);
-  }
-  const M zero = L::lt(amax, F(kZeroBlock));
+  F extreme = first_extreme<L, N>(x);
+  const M zero = L::lt(L::abs(extreme), F(kZeroBlock));
   extreme = L::select(zero, F(1.0f), extreme);
 
   F wx[N], capped_short[N], capped_long[N];

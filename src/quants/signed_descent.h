@@ -100,14 +100,8 @@ struct FullRange {
   F sum_lx, sum_l2;
 
   explicit FullRange(const F* x) {
-    F amax(0.0f);
-    extreme = F(0.0f);
-    for (std::size_t i = 0; i < N; ++i) {
-      const F magnitude = L::abs(x[i]);
-      extreme = L::select(L::gt(magnitude, amax), x[i], extreme);
-      amax = L::max(magnitude, amax);
-    }
-    nothing = L::lt(amax, F(kZeroBlock));
+    extreme = first_extreme<L, N>(x);
+    nothing = L::lt(L::abs(extreme), F(kZeroBlock));
     extreme = L::select(nothing, F(1.0f), extreme);
     const F inverse = F(static_cast<float>(-Max)) / extreme;
     sum_lx = sum_l2 = F(0.0f);
@@ -122,36 +116,32 @@ struct FullRange {
     }
   }
 
-  /// The result with these levels and the two sums over them.
-  SignedLevels<L, N> with(const F* at_levels, F at_lx, F at_l2) const {
-    SignedLevels<L, N> found;
-    for (std::size_t i = 0; i < N; ++i) {
-      found.levels[i] = L::select(nothing, F(static_cast<float>(-Max)), at_levels[i]);
-    }
-    const auto fitted = L::both(L::invert(nothing), L::gt(at_l2, F(0.0f)));
-    found.scale = L::select(fitted, at_lx / at_l2, F(0.0f));
-    return found;
+  /// The scale that fits the levels with these two sums.
+  F scale_of(F at_lx, F at_l2) const {
+    return L::select(L::both(L::invert(nothing), L::gt(at_l2, F(0.0f))), at_lx / at_l2, F(0.0f));
   }
 };
 
-/// The result where no element moves, and the lanes where one might. With the extreme above zero every term
-/// of sum(w x l) is zero or less, so is every r, and nothing moves; elsewhere the first round's own test says
-/// it.
+/// The scale where no element moves, and the lanes where one might. With the extreme above zero every term of
+/// sum(w x l) is zero or less, so is every r, and nothing moves; elsewhere the first round's own test says
+/// it, made simpler: what lies beyond the top level is drawn in to 0.25 above it, so that the interval of
+/// every level is the one around it. A quotient that stays there is at most 1.24 times as large in truth
+/// (which at the top is no reason to move), and at the bottom some that would stay are taken for unsettled.
 template <class L, std::size_t N, int Max>
-[[gnu::always_inline]] inline SignedLevels<L, N> fit_full_range(const typename L::F* x,
-                                                                typename L::M& unsettled) {
+[[gnu::always_inline]] inline typename L::F fit_full_range(const typename L::F* x, typename L::M& unsettled) {
   using F = typename L::F;
+  constexpr float kDrawnIn = (static_cast<float>(Max) - 0.75f) / static_cast<float>(Max), kHalf = 0.4999f;
   const FullRange<L, N, Max> start(x);
   const auto cannot_move = L::gt(start.extreme, F(0.0f));
+  const F top = start.extreme * F(-kDrawnIn);
   auto all_stay = L::eq(F(0.0f), F(0.0f));  // every lane, until one of its elements fails the test
   for (std::size_t i = 0; i < N; ++i) {
     const F r = start.sum_lx - start.term_lx[i];
-    const F p = x[i] * (start.sum_l2 - start.term_l2[i]);
-    const Interval<L> stay = interval_of<L, Max>(start.levels[i]);
-    all_stay = L::both(all_stay, L::lt(L::abs(p - stay.center * r), stay.half * r));
+    const F p = L::min(x[i], top) * (start.sum_l2 - start.term_l2[i]);
+    all_stay = L::both(all_stay, L::lt(L::abs(p - start.levels[i] * r), F(kHalf) * r));
   }
   unsettled = L::invert(L::either(cannot_move, all_stay));
-  return start.with(start.levels, start.sum_lx, start.sum_l2);
+  return start.scale_of(start.sum_lx, start.sum_l2);
 }
 
 /// Up to five rounds over the elements from the full range; w = x^2.
@@ -187,7 +177,12 @@ SignedLevels<L, N> descend_signed_scale(const typename L::F* x) {
       continue;
     if (L::any(descend_element<L, N, Max>(p, r, rest_l2, away, settled, i, at))) unchanged = 0;
   }
-  return start.with(at.levels, at.sum_lx, at.sum_l2);
+  SignedLevels<L, N> found;
+  for (std::size_t i = 0; i < N; ++i) {
+    found.levels[i] = L::select(start.nothing, F(static_cast<float>(-Max)), at.levels[i]);
+  }
+  found.scale = start.scale_of(at.sum_lx, at.sum_l2);
+  return found;
 }
 
 }  // namespace qtz::quants
