@@ -113,8 +113,12 @@ ExitCode run(const QuantizeFlags& flags, Console& console) {
   cancel_token().poll();
   console.detail("backend " + std::string(backend.name) + " (" + std::string(backend.description) + ")");
   const OutputFolder folder(job, flags.job.output);
-  const RunOptions options{
-      .threads = job.threads, .max_memory = job.max_memory, .overwrite = flags.force, .protect = job.protect};
+  const ManifestFacts facts = manifest_facts(flags.job, job);
+  const RunOptions options{.threads = job.threads,
+                           .max_memory = job.max_memory,
+                           .overwrite = flags.force,
+                           .protect = job.protect,
+                           .manifest = flags.job.manifest ? &facts : nullptr};
   const RunResult result =
       execute(job.plans, job.outputs, backend, options, console.progress(), cancel_token());
   console.progress().end();

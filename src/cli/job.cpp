@@ -181,6 +181,8 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
   add_value(app, "--split-max-size", flags.split_max_size, "SIZE", kOutput,
             "several output files, each with tensors of at most SIZE, like 2G or 500M\n"
             "NAME-00001-of-00003.gguf ...; a larger tensor has a file for itself. One file stays one.");
+  add_switch(app, "--manifest", flags.manifest, kOutput,
+             "also write OUTPUT.manifest.json: the SHA-256 of inputs, tensors and outputs, the flags, the version");
   add_switch(app, "--json", flags.json, kOutput, "machine-readable result on stdout");
 
   const std::string kTypes = "Which tensor gets which type";
@@ -241,6 +243,67 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
   job.memory = memory_need(job.plans, job.threads, job.max_memory);
   return job;
+}
+
+namespace {
+
+/// A recipe without what was not given.
+class RecipeFacts {
+ public:
+  void add(const char* flag, bool given) {
+    if (given) facts_.emplace_back(flag, true);
+  }
+  void add(const char* flag, const std::string& value) {
+    if (!value.empty()) facts_.emplace_back(flag, printable(value));
+  }
+  void add(const char* flag, const std::vector<std::string>& values) {
+    JsonArray list;
+    for (const std::string& value : values) list.emplace_back(printable(value));
+    if (!list.empty()) facts_.emplace_back(flag, std::move(list));
+  }
+  /// A file is named without its folder, which is nobody else's business.
+  void add_file(const char* flag, const std::string& path) {
+    add(flag, std::filesystem::path(path).filename().native());
+  }
+  JsonObject take() && { return std::move(facts_); }
+
+ private:
+  JsonObject facts_;
+};
+
+}  // namespace
+
+ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
+  namespace fs = std::filesystem;
+  RecipeFacts recipe;
+  recipe.add("tensor_type", flags.tensor_types);
+  recipe.add_file("recipe", flags.recipe);
+  recipe.add("output_tensor_type", flags.output_tensor_type);
+  recipe.add("token_embedding_type", flags.token_embedding_type);
+  recipe.add("leave_output_tensor", flags.leave_output_tensor);
+  recipe.add("pure", flags.pure);
+  recipe.add("allow_requantize", flags.allow_requantize);
+  recipe.add_file("imatrix", flags.imatrix);
+  recipe.add("include_weights", flags.include_weights);
+  recipe.add("exclude_weights", flags.exclude_weights);
+  recipe.add("model_name", flags.model_name);
+  recipe.add_file("metadata", flags.metadata);
+  recipe.add("override_kv", flags.override_kv);
+  recipe.add("prune_layers", flags.prune_layers);
+  recipe.add("arch", flags.architecture);
+  recipe.add("tokenizer_pre", flags.tokenizer_pre);
+  recipe.add("on_nan", flags.on_nan);
+  recipe.add("keep_split", flags.keep_split);
+  recipe.add("split_max_size", flags.split_max_size);
+
+  ManifestFacts facts{std::move(recipe).take(), {}};
+  for (const fs::path& file : job.model.side_files) {
+    facts.inputs.push_back({file, printable(file.filename().native())});
+  }
+  for (const std::string* file : {&flags.imatrix, &flags.recipe, &flags.metadata}) {
+    if (!file->empty()) facts.inputs.push_back({*file, printable(fs::path(*file).filename().native())});
+  }
+  return facts;
 }
 
 }  // namespace qtz::cli

@@ -43,6 +43,7 @@ struct JobFlags {
   std::string architecture;
   std::string tokenizer_pre;
   std::string on_nan;
+  bool manifest = false;
   bool json = false;
 };
 
@@ -66,6 +67,9 @@ void add_making_flags(CLI::App& app, JobFlags& flags);
 /// Throw usage; the files that flags name (importance, recipe) are not opened.
 PlanOptions parse_plan_options(const JobFlags& flags);
 ModelOptions parse_model_options(const JobFlags& flags);
+
+/// What a manifest says about the command line: the flags that decide bytes, and the files they name.
+ManifestFacts manifest_facts(const JobFlags& flags, const Job& job);
 
 /// Usage errors first, before anything is opened; then the model, then the plans, then whether the memory is
 /// enough: all that quantize refuses before it writes, plan refuses too.

@@ -1,5 +1,7 @@
 #include "model/folder_file.h"
 
+#include <algorithm>
+
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
 
@@ -29,6 +31,28 @@ std::string read_folder_text(const std::filesystem::path& path, std::uint64_t li
                 "fetch the real file with 'git lfs pull'");
   }
   return text;
+}
+
+std::vector<std::filesystem::path> side_files_of(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  constexpr std::string_view kExtensions[] = {".json", ".txt", ".model", ".jinja", ".md", ".tiktoken"};
+  std::vector<fs::path> files;
+  std::error_code failure;
+  fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, failure), end;
+  for (; !failure && at != end; at.increment(failure)) {
+    std::error_code unknown;
+    if (at->is_directory(unknown)) {
+      if (at.depth() > 0 || at->path().filename().native().starts_with('.')) at.disable_recursion_pending();
+      continue;
+    }
+    const std::string extension = at->path().extension().native();
+    const bool says_something =
+        std::find(std::begin(kExtensions), std::end(kExtensions), extension) != std::end(kExtensions);
+    if (!says_something || at->path().native().ends_with(".manifest.json")) continue;
+    if (at->is_regular_file(unknown)) files.push_back(at->path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace qtz

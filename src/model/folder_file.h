@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace qtz {
 
@@ -15,5 +16,9 @@ bool has_file(const std::filesystem::path& path);
 /// A file of free text, which any bytes could be. Throws as read_text_file does, and input_invalid for a Git
 /// LFS pointer.
 std::string read_folder_text(const std::filesystem::path& path, std::uint64_t limit);
+
+/// The files of a model's folder, and of the folders in it, that may say something about the model: settings,
+/// vocabularies, templates, the model card. Sorted by name; no weights, and nothing that qtz itself wrote.
+std::vector<std::filesystem::path> side_files_of(const std::filesystem::path& folder);
 
 }  // namespace qtz

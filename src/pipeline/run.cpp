@@ -12,6 +12,7 @@
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/gguf_split.h"
+#include "output_hashes.h"
 #include "tile_worker.h"
 #include "tiles.h"
 
@@ -102,7 +103,11 @@ class Outputs final : public TileWorker::Writer {
         wanted.push_back({name, plans[plan].files[file].bytes});
       }
     }
+    if (options.manifest != nullptr) {
+      for (const auto& of_plan : names) wanted.push_back({manifest_path(of_plan.front()), 0});
+    }
     check_outputs_possible(wanted, output_options);
+    output_options_ = output_options;
     files_.resize(plans.size());
     for (std::size_t plan = 0; plan < plans.size(); ++plan) {
       for (std::size_t file = 0; file < names[plan].size(); ++file) {
@@ -114,8 +119,27 @@ class Outputs final : public TileWorker::Writer {
     }
   }
 
+  /// From now on what is written is hashed, too.
+  void hash_into(OutputHashes& hashes) noexcept { hashes_ = &hashes; }
+
   void write(const TileTarget& target, std::uint64_t at, std::span<const std::byte> bytes) override {
     files_[target.plan][target.entry->file]->write(target.entry->offset + at, bytes);
+    if (hashes_ != nullptr) hashes_->write(target, at, bytes);
+  }
+
+  /// The names and sizes of a plan's files.
+  std::vector<ManifestFile> files_of(std::size_t plan) const {
+    std::vector<ManifestFile> files;
+    for (const auto& file : files_[plan]) files.push_back({printable(file->path().filename().native()), file->size(), ""});
+    return files;
+  }
+
+  /// Lays the plan's manifest beside its first file; it gets its name after all the others.
+  void add_manifest(std::size_t plan, const Manifest& manifest) {
+    const std::string text = to_text(manifest);
+    manifests_.push_back(std::make_unique<OutputFile>(manifest_path(files_[plan].front()->path()),
+                                                      text.size(), output_options_));
+    manifests_.back()->write(0, std::as_bytes(std::span(text)));
   }
 
   /// The first file of a plan is the one that readers open, so it comes last.
@@ -125,14 +149,22 @@ class Outputs final : public TileWorker::Writer {
     for (auto& of_plan : files_) {
       for (const auto& file : of_plan) file->sync();
     }
+    for (const auto& file : manifests_) file->sync();
     for (auto& of_plan : files_) {
       for (auto file = of_plan.rbegin(); file != of_plan.rend(); ++file) (*file)->commit();
       for (const auto& file : of_plan) paths.push_back(file->path());
+    }
+    for (const auto& file : manifests_) {
+      file->commit();
+      paths.push_back(file->path());
     }
     return paths;
   }
 
  private:
+  OutputOptions output_options_;
+  OutputHashes* hashes_ = nullptr;
+  std::vector<std::unique_ptr<OutputFile>> manifests_;
   std::vector<std::vector<std::unique_ptr<OutputFile>>> files_;
 };
 
@@ -237,6 +269,46 @@ void check_inputs_unchanged(const TensorSource& source) {
   for (const InputFile& file : source.files()) file.check_unchanged();
 }
 
+/// Who fails must not let others wait for the bytes that will not come.
+class AbandonUnlessDone {
+ public:
+  explicit AbandonUnlessDone(OutputHashes* hashes) noexcept : hashes_(hashes) {}
+  ~AbandonUnlessDone() {
+    if (hashes_ != nullptr) hashes_->abandon();
+  }
+  void done() noexcept { hashes_ = nullptr; }
+  AbandonUnlessDone(const AbandonUnlessDone&) = delete;
+  AbandonUnlessDone& operator=(const AbandonUnlessDone&) = delete;
+
+ private:
+  OutputHashes* hashes_;
+};
+
+std::vector<ManifestFile> hash_inputs(const TensorSource& source, const ManifestFacts& facts,
+                                      unsigned threads, Progress& progress, const CancelToken& cancel) {
+  std::vector<ManifestFacts::Input> inputs;
+  for (const InputFile& file : source.files()) inputs.push_back({file.path(), printable(file.path().filename().native())});
+  inputs.insert(inputs.end(), facts.inputs.begin(), facts.inputs.end());
+  return hash_files(inputs, threads, progress, cancel);
+}
+
+Manifest manifest_of(const QuantPlan& plan, const ManifestFacts& facts, std::vector<ManifestFile> inputs,
+                     std::vector<ManifestFile> outputs, const OutputHashes::OfPlan& hashes) {
+  Manifest manifest;
+  manifest.version = QTZ_VERSION;
+  manifest.recipe = facts.recipe;
+  manifest.recipe.insert(manifest.recipe.begin(), {"type", plan.file_type->name});
+  manifest.inputs = std::move(inputs);
+  manifest.outputs = std::move(outputs);
+  for (std::size_t i = 0; i < manifest.outputs.size(); ++i) manifest.outputs[i].sha256 = hashes.files[i];
+  for (std::size_t i = 0; i < plan.entries.size(); ++i) {
+    const PlanEntry& entry = plan.entries[i];
+    manifest.tensors.push_back(
+        {entry.name, std::string(name_of(entry.type)), entry.bytes, hashes.tensors[i]});
+  }
+  return manifest;
+}
+
 std::uint64_t stored_bytes(const TileJob& job) {
   return job.expr->shape().rows() * row_bytes(job.expr->dtype(), job.expr->shape().cols());
 }
@@ -290,22 +362,35 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
   std::vector<std::atomic<std::uint64_t>> tiles_left(queue.jobs().size());
   for (std::size_t job = 0; job < tiles_left.size(); ++job) tiles_left[job] = queue.jobs()[job].grid.count();
 
+  std::optional<OutputHashes> hashes;
+  if (options.manifest != nullptr) files.hash_into(hashes.emplace(plans, queue));
   FirstProblem problem;
   progress.begin("quantize", result.input_bytes, queue.jobs().size());
   parallel_for(queue.size(), threads, cancel, [&](unsigned worker, std::uint64_t index) {
     if (problem.is_before(index)) return;
     const auto [number, tile] = queue.at(index);
     const TileJob& job = queue.jobs()[number];
+    AbandonUnlessDone guard(hashes ? &*hashes : nullptr);
     if (const auto found = workers[worker].process(job, tile, files)) {
       problem.report(index, *found);
       return;
     }
+    guard.done();
     progress.advance(tile.rows * row_bytes(job.expr->dtype(), tile.cols));
     if (--tiles_left[number] == 0) progress.tensor_done(job.targets.front().entry->name);
   });
   if (problem.get()) throw_problem(*problem.get(), source, workers, cancel);
   for (const TileWorker& worker : workers) result.replaced_nonfinite += worker.replaced();
 
+  if (hashes) {
+    progress.end();
+    const std::vector<ManifestFile> inputs = hash_inputs(source, *options.manifest, threads, progress, cancel);
+    const std::vector<OutputHashes::OfPlan> found = hashes->finish();
+    for (std::size_t plan = 0; plan < plans.size(); ++plan) {
+      files.add_manifest(plan, manifest_of(plans[plan], *options.manifest, inputs, files.files_of(plan),
+                                           found[plan]));
+    }
+  }
   check_inputs_unchanged(source);
   cancel.poll();
   result.outputs = files.commit();

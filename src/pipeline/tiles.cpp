@@ -1,7 +1,8 @@
 #include "tiles.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <map>
+#include <utility>
 
 #include "qtz/core/error.h"
 
@@ -26,13 +27,17 @@ std::uint64_t tile_elements_of(const TensorExpr& expr) {
 }
 
 TileQueue::TileQueue(std::span<const QuantPlan> plans) {
-  std::unordered_map<const TensorExpr*, std::size_t> job_of;  // looked up only, never walked
+  // A plan that writes the same source twice has a job for each, so that jobs are in the order of its files.
+  using Key = std::pair<const TensorExpr*, std::size_t>;  // source, and how often the plan has had it before
+  std::map<Key, std::size_t> job_of;                      // looked up only, never walked
   for (std::size_t plan = 0; plan < plans.size(); ++plan) {
+    std::map<const TensorExpr*, std::size_t> seen;
     for (const PlanEntry& entry : plans[plan].entries) {
-      const auto [at, is_new] = job_of.emplace(entry.expr.get(), jobs_.size());
+      const TensorExpr* expr = entry.expr.get();
+      const auto [at, is_new] = job_of.emplace(Key(expr, seen[expr]++), jobs_.size());
       if (is_new) {
         jobs_.emplace_back();
-        jobs_.back().expr = entry.expr.get();
+        jobs_.back().expr = expr;
       }
       jobs_[at->second].targets.push_back({static_cast<std::uint32_t>(plan), &entry});
     }

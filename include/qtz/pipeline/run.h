@@ -12,6 +12,7 @@
 #include "qtz/core/output_file.h"
 #include "qtz/core/progress.h"
 #include "qtz/kernels/backend.h"
+#include "qtz/pipeline/manifest.h"
 #include "qtz/pipeline/plan.h"
 
 namespace qtz {
@@ -22,6 +23,8 @@ struct RunOptions {
   bool overwrite = false;
   /// More files never to write over (imatrix, recipe); the source's are added.
   std::vector<FileIdentity> protect = {};
+  /// Write a manifest beside each output (manifest_path) with these facts; null: none.
+  const ManifestFacts* manifest = nullptr;
 };
 
 struct RunResult {
@@ -30,7 +33,7 @@ struct RunResult {
   double seconds = 0;
   unsigned threads = 0;                  ///< those that worked, fewer than asked for under max_memory
   std::uint64_t replaced_nonfinite = 0;  ///< values zeroed under --on-nan zero
-  std::vector<std::filesystem::path> outputs;
+  std::vector<std::filesystem::path> outputs;  ///< and their manifests
 };
 
 /// What execute() takes.
