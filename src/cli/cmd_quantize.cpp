@@ -52,17 +52,23 @@ class OutputFolder {
   fs::path made_;
 };
 
-JsonObject result_of(const Job& job, const RunResult& result) {
+fs::path manifest_of(const Job& job, std::size_t output) {
+  return manifest_path(output_paths(job.plans[output], job.outputs[output]).front());
+}
+
+JsonObject result_of(const Job& job, bool manifest, const RunResult& result) {
   JsonArray outputs;
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     const QuantPlan& plan = job.plans[i];
     JsonArray files;
     for (const auto& path : output_paths(plan, job.outputs[i])) files.emplace_back(path.string());
-    outputs.push_back(JsonObject{{"type", plan.file_type->name},
-                                 {"files", std::move(files)},
-                                 {"bytes", plan.total_bytes},
-                                 {"bits_per_weight", plan.bits_per_weight()},
-                                 {"tensors", static_cast<std::uint64_t>(plan.entries.size())}});
+    outputs.push_back(
+        JsonObject{{"type", plan.file_type->name},
+                   {"files", std::move(files)},
+                   {"manifest", manifest ? JsonValue(manifest_of(job, i).string()) : JsonValue()},
+                   {"bytes", plan.total_bytes},
+                   {"bits_per_weight", plan.bits_per_weight()},
+                   {"tensors", static_cast<std::uint64_t>(plan.entries.size())}});
   }
   return JsonObject{{"outputs", std::move(outputs)},
                     {"input_bytes", result.input_bytes},
@@ -86,8 +92,22 @@ void print_files(const QuantPlan& plan, const fs::path& output, Console& console
   }
 }
 
-void print_summary(const Job& job, const RunResult& result, Console& console) {
-  for (std::size_t i = 0; i < job.plans.size(); ++i) print_files(job.plans[i], job.outputs[i], console);
+/// A manifest written, or one left behind by an earlier run, which would tell whoever believes it a lie.
+void print_manifest(const fs::path& manifest, bool written, Console& console) {
+  std::error_code unknown;
+  if (written) {
+    console.info("wrote   " + printable(manifest.string()));
+  } else if (fs::exists(manifest, unknown)) {
+    console.warn(printable(manifest.string()) +
+                 " is of the file that was replaced: remove it, or write it again with --manifest");
+  }
+}
+
+void print_summary(const Job& job, bool manifest, const RunResult& result, Console& console) {
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    print_files(job.plans[i], job.outputs[i], console);
+    print_manifest(manifest_of(job, i), manifest, console);
+  }
   std::string text = "time    " + format_duration(result.seconds) + " with " +
                      std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads");
   if (result.seconds > 0) {
@@ -122,8 +142,8 @@ ExitCode run(const QuantizeFlags& flags, Console& console) {
   const RunResult result =
       execute(job.plans, job.outputs, backend, options, console.progress(), cancel_token());
   console.progress().end();
-  print_summary(job, result, console);
-  JsonObject fields = result_of(job, result);
+  print_summary(job, flags.job.manifest, result, console);
+  JsonObject fields = result_of(job, flags.job.manifest, result);
   console.set_result(fields);
   if (flags.job.json) {
     fields.insert(fields.begin(), {"schema", 1});

@@ -21,6 +21,8 @@ namespace {
 
 struct VerifyFlags {
   std::string artifact;
+  std::string manifest;
+  bool no_manifest = false;
   JobFlags made_with;  ///< its input is the source
 };
 
@@ -46,7 +48,7 @@ JsonValue tensor_json(const TensorReport& tensor) {
   return row;
 }
 
-JsonValue report_json(const VerifyFlags& flags, const VerifyReport& report) {
+JsonValue report_json(const VerifyFlags& flags, const std::string& manifest, const VerifyReport& report) {
   JsonArray problems;
   for (const auto& problem : report.problems) problems.emplace_back(problem);
   JsonArray warnings;
@@ -57,6 +59,7 @@ JsonValue report_json(const VerifyFlags& flags, const VerifyReport& report) {
   return JsonObject{{"schema", 1},
                     {"artifact", flags.artifact},
                     {"source", source.empty() ? JsonValue() : JsonValue(source)},
+                    {"manifest", manifest.empty() ? JsonValue() : JsonValue(manifest)},
                     {"ok", report.ok()},
                     {"problems", std::move(problems)},
                     {"hint", report.hint.empty() ? JsonValue() : JsonValue(report.hint)},
@@ -118,11 +121,28 @@ void throw_if_bad(const VerifyFlags& flags, const VerifyReport& report) {
 }
 
 /// The source as it must be found in the artifact.
-QuantPlan open_source(const JobFlags& flags) {
+struct Source {
+  QuantPlan wanted;
+  std::vector<ManifestInput> files;
+};
+
+Source open_source(const JobFlags& flags) {
   PlanOptions options = parse_plan_options(flags);
   const ModelOptions model_options = parse_model_options(flags);
   if (!flags.imatrix.empty()) options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
-  return plan_to_verify(open_model(flags.input, model_options), options);
+  const GgufModel model = open_model(flags.input, model_options);
+  return {plan_to_verify(model, options), manifest_inputs(model, {flags.imatrix, flags.metadata})};
+}
+
+/// The manifest to hold against the artifact: the one named, or the one that lies beside it. Empty: none.
+std::string manifest_of(const VerifyFlags& flags) {
+  if (flags.no_manifest && !flags.manifest.empty()) {
+    throw Error(ErrorKind::usage, "--manifest and --no-manifest exclude each other");
+  }
+  if (flags.no_manifest || !flags.manifest.empty()) return flags.manifest;
+  const std::filesystem::path beside = manifest_path(flags.artifact);
+  std::error_code unknown;
+  return std::filesystem::exists(beside, unknown) ? beside.native() : "";
 }
 
 void require_source(const JobFlags& flags) {
@@ -136,7 +156,8 @@ void require_source(const JobFlags& flags) {
               "name the model that it was made from with --source");
 }
 
-void print_verdict(const VerifyFlags& flags, const VerifyReport& report, Console& console) {
+void print_verdict(const VerifyFlags& flags, const std::string& manifest, const VerifyReport& report,
+                   Console& console) {
   std::string verdict =
       printable(flags.artifact) + ": ok, " + std::to_string(report.tensors.size()) + " tensors";
   if (const TensorReport* worst = worst_tensor(report); worst != nullptr && std::isfinite(worst->sqnr_db)) {
@@ -145,17 +166,24 @@ void print_verdict(const VerifyFlags& flags, const VerifyReport& report, Console
   } else if (flags.made_with.input.empty()) {
     verdict += " well-formed; give --source to measure what was lost";
   }
+  if (!manifest.empty()) verdict += "; hashes as in " + printable(manifest);
   console.info(verdict);
 }
 
 ExitCode run(const VerifyFlags& flags, Console& console) {
   require_value(flags.artifact, "a FILE", "verify");
   require_source(flags.made_with);
-  const VerifyOptions options{.threads = parse_threads(flags.made_with.threads)};
+  VerifyOptions options{.threads = parse_threads(flags.made_with.threads)};
   const Backend& backend = select_backend(flags.made_with.backend);
-  std::optional<QuantPlan> source;
-  if (!flags.made_with.input.empty()) source = open_source(flags.made_with);
-  const VerifyReport report = verify(flags.artifact, source ? &*source : nullptr, backend, options,
+  const std::string manifest_name = manifest_of(flags);
+  std::optional<Manifest> manifest;
+  if (!manifest_name.empty()) options.manifest = &manifest.emplace(read_manifest(manifest_name));
+  std::optional<Source> source;
+  if (!flags.made_with.input.empty()) {
+    source = open_source(flags.made_with);
+    options.source_files = source->files;
+  }
+  const VerifyReport report = verify(flags.artifact, source ? &source->wanted : nullptr, backend, options,
                                      console.progress(), cancel_token());
   console.progress().end();
   for (const auto& warning : report.warnings) console.warn(warning);
@@ -166,7 +194,7 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
   std::exception_ptr unwritten;
   try {
     if (flags.made_with.json) {
-      console.data(to_json(report_json(flags, report)) + "\n");
+      console.data(to_json(report_json(flags, manifest_name, report)) + "\n");
     } else if (!report.tensors.empty()) {
       console.data(report_text(report));
     }
@@ -176,7 +204,7 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
   }
   throw_if_bad(flags, report);
   if (unwritten) std::rethrow_exception(unwritten);
-  print_verdict(flags, report, console);
+  print_verdict(flags, manifest_name, report, console);
   return ExitCode::ok;
 }
 
@@ -186,15 +214,19 @@ Command setup_verify(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
       "verify",
       "check an artifact, and measure its loss against the source\n"
-      "Reads every block back. With --source each tensor's error must lie in the band\n"
-      "that is usual for its type: NOISE is its squared error relative to what the type's steps\n"
-      "foretell, about 1. Exit 7 when something is off, 4 when FILE is no GGUF.");
+      "Reads every block back, and holds hashes against the manifest beside FILE if there is one.\n"
+      "With --source each tensor's error must lie in the band that is usual for its type: NOISE is\n"
+      "its squared error relative to what the type's steps foretell, about 1. Exit 7 when something is off, "
+      "4 when FILE is no GGUF.");
   const auto flags = std::make_shared<VerifyFlags>();
   add_positional(*app, "FILE", flags->artifact, "the GGUF file to check (of a split file, the first)");
   JobFlags& made_with = flags->made_with;
   add_value(*app, "--source", made_with.input, "INPUT", "Comparison",
             "the model it was made from; then give the flags below as quantize got them");
   add_making_flags(*app, made_with);
+  add_value(*app, "--manifest", flags->manifest, "MANIFEST", "Comparison",
+            "hashes that FILE, and INPUT if given, must have (default: FILE.manifest.json, if there)");
+  add_switch(*app, "--no-manifest", flags->no_manifest, "Comparison", "leave FILE.manifest.json alone");
   add_switch(*app, "--json", made_with.json, "Output", "machine-readable report on stdout");
   add_value(*app, "--threads", made_with.threads, "N", "Resources", "threads (default: all cores)");
   add_value(*app, "--backend", made_with.backend, "NAME", "Resources", "see 'qtz backends'");

@@ -181,8 +181,9 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
   add_value(app, "--split-max-size", flags.split_max_size, "SIZE", kOutput,
             "several output files, each with tensors of at most SIZE, like 2G or 500M\n"
             "NAME-00001-of-00003.gguf ...; a larger tensor has a file for itself. One file stays one.");
-  add_switch(app, "--manifest", flags.manifest, kOutput,
-             "also write OUTPUT.manifest.json: the SHA-256 of inputs, tensors and outputs, the flags, the version");
+  add_switch(
+      app, "--manifest", flags.manifest, kOutput,
+      "also write OUTPUT.manifest.json: the SHA-256 of inputs, tensors and outputs, the flags, the version");
   add_switch(app, "--json", flags.json, kOutput, "machine-readable result on stdout");
 
   const std::string kTypes = "Which tensor gets which type";
@@ -296,14 +297,8 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
   recipe.add("keep_split", flags.keep_split);
   recipe.add("split_max_size", flags.split_max_size);
 
-  ManifestFacts facts{std::move(recipe).take(), {}};
-  for (const fs::path& file : job.model.side_files) {
-    facts.inputs.push_back({file, printable(file.filename().native())});
-  }
-  for (const std::string* file : {&flags.imatrix, &flags.recipe, &flags.metadata}) {
-    if (!file->empty()) facts.inputs.push_back({*file, printable(fs::path(*file).filename().native())});
-  }
-  return facts;
+  return {std::move(recipe).take(),
+          manifest_inputs(job.model, {flags.imatrix, flags.recipe, flags.metadata})};
 }
 
 }  // namespace qtz::cli

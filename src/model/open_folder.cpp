@@ -174,6 +174,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   }
   for (const KvList::Entry& entry : keys.entries()) model.metadata.set(entry.key, entry.value);
 
+  model.folder = folder;
   model.side_files = side_files_of(folder);
   model.skipped = std::move(build.skipped);
   model.warnings.insert(model.warnings.end(), build.warnings.begin(), build.warnings.end());

@@ -56,14 +56,16 @@ class ManifestReader {
 
   std::string hash(const JsonValue& parent) const {
     std::string digits = text(parent, "sha256");
-    const bool well_formed = digits.size() == 64 && digits.find_first_not_of("0123456789abcdef") == std::string::npos;
+    const bool well_formed =
+        digits.size() == 64 && digits.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (!well_formed) refuse("'" + printable(digits) + "' is not a SHA-256");
     return digits;
   }
 
   std::vector<ManifestFile> files(const JsonValue& parent, std::string_view key) const {
     std::vector<ManifestFile> files;
-    for (const JsonValue& file : array(parent, key)) files.push_back({text(file, "file"), bytes(file), hash(file)});
+    for (const JsonValue& file : array(parent, key))
+      files.push_back({text(file, "file"), bytes(file), hash(file)});
     return files;
   }
 
@@ -88,6 +90,19 @@ std::string hash_file(const InputFile& file, Progress& progress, const CancelTok
 
 }  // namespace
 
+std::vector<ManifestInput> manifest_inputs(const GgufModel& model, const std::vector<fs::path>& given) {
+  std::vector<ManifestInput> inputs;
+  const auto add = [&](const fs::path& path, const fs::path& name, bool shapes_tensors) {
+    inputs.push_back({path, printable(name.native()), shapes_tensors});
+  };
+  for (const InputFile& file : model.source->files()) add(file.path(), file.path().filename(), true);
+  for (const fs::path& file : model.side_files) add(file, file.lexically_relative(model.folder), false);
+  for (const fs::path& file : given) {
+    if (!file.empty()) add(file, file.filename(), true);
+  }
+  return inputs;
+}
+
 fs::path manifest_path(const fs::path& artifact) {
   return fs::path(artifact.native() + ".manifest.json");
 }
@@ -95,10 +110,8 @@ fs::path manifest_path(const fs::path& artifact) {
 std::string to_text(const Manifest& manifest) {
   JsonArray tensors;
   for (const ManifestTensor& tensor : manifest.tensors) {
-    tensors.push_back(JsonObject{{"name", tensor.name},
-                                 {"type", tensor.type},
-                                 {"bytes", tensor.bytes},
-                                 {"sha256", tensor.sha256}});
+    tensors.push_back(JsonObject{
+        {"name", tensor.name}, {"type", tensor.type}, {"bytes", tensor.bytes}, {"sha256", tensor.sha256}});
   }
   return to_json(JsonObject{{"schema", kSchema},
                             {"qtz_version", manifest.version},
@@ -127,13 +140,13 @@ Manifest read_manifest(const fs::path& path) {
   manifest.inputs = reader.files(document, "inputs");
   manifest.outputs = reader.files(document, "outputs");
   for (const JsonValue& tensor : reader.array(document, "tensors")) {
-    manifest.tensors.push_back({reader.text(tensor, "name"), reader.text(tensor, "type"), reader.bytes(tensor),
-                                reader.hash(tensor)});
+    manifest.tensors.push_back({reader.text(tensor, "name"), reader.text(tensor, "type"),
+                                reader.bytes(tensor), reader.hash(tensor)});
   }
   return manifest;
 }
 
-std::vector<ManifestFile> hash_files(const std::vector<ManifestFacts::Input>& files, unsigned threads,
+std::vector<ManifestFile> hash_files(const std::vector<ManifestInput>& files, unsigned threads,
                                      Progress& progress, const CancelToken& cancel) {
   std::vector<ManifestFile> hashed;
   std::uint64_t total = 0;

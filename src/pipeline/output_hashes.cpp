@@ -55,8 +55,8 @@ class OutputHashes::Stream {
     std::unique_lock lock(mutex_);
     turn_.wait(lock, [&] {
       skip_empty();
-      return abandoned_ || (hashes_.size() < entries_.size() && entries_[hashes_.size()] == &entry &&
-                            written_ == at);
+      return abandoned_ ||
+             (hashes_.size() < entries_.size() && entries_[hashes_.size()] == &entry && written_ == at);
     });
     return !abandoned_;
   }

@@ -8,11 +8,11 @@
 #include <mutex>
 #include <set>
 
+#include "output_hashes.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/gguf_split.h"
-#include "output_hashes.h"
 #include "tile_worker.h"
 #include "tiles.h"
 
@@ -130,7 +130,8 @@ class Outputs final : public TileWorker::Writer {
   /// The names and sizes of a plan's files.
   std::vector<ManifestFile> files_of(std::size_t plan) const {
     std::vector<ManifestFile> files;
-    for (const auto& file : files_[plan]) files.push_back({printable(file->path().filename().native()), file->size(), ""});
+    for (const auto& file : files_[plan])
+      files.push_back({printable(file->path().filename().native()), file->size(), ""});
     return files;
   }
 
@@ -284,14 +285,6 @@ class AbandonUnlessDone {
   OutputHashes* hashes_;
 };
 
-std::vector<ManifestFile> hash_inputs(const TensorSource& source, const ManifestFacts& facts,
-                                      unsigned threads, Progress& progress, const CancelToken& cancel) {
-  std::vector<ManifestFacts::Input> inputs;
-  for (const InputFile& file : source.files()) inputs.push_back({file.path(), printable(file.path().filename().native())});
-  inputs.insert(inputs.end(), facts.inputs.begin(), facts.inputs.end());
-  return hash_files(inputs, threads, progress, cancel);
-}
-
 Manifest manifest_of(const QuantPlan& plan, const ManifestFacts& facts, std::vector<ManifestFile> inputs,
                      std::vector<ManifestFile> outputs, const OutputHashes::OfPlan& hashes) {
   Manifest manifest;
@@ -384,11 +377,11 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
 
   if (hashes) {
     progress.end();
-    const std::vector<ManifestFile> inputs = hash_inputs(source, *options.manifest, threads, progress, cancel);
+    const std::vector<ManifestFile> inputs = hash_files(options.manifest->inputs, threads, progress, cancel);
     const std::vector<OutputHashes::OfPlan> found = hashes->finish();
     for (std::size_t plan = 0; plan < plans.size(); ++plan) {
-      files.add_manifest(plan, manifest_of(plans[plan], *options.manifest, inputs, files.files_of(plan),
-                                           found[plan]));
+      files.add_manifest(
+          plan, manifest_of(plans[plan], *options.manifest, inputs, files.files_of(plan), found[plan]));
     }
   }
   check_inputs_unchanged(source);

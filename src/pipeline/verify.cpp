@@ -11,6 +11,7 @@
 #include "comparison.h"
 #include "error_bands.h"
 #include "extremes.h"
+#include "manifest_check.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
@@ -404,8 +405,12 @@ VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* want
     if (error.kind() != ErrorKind::input_invalid) throw;
     report.problems.push_back(error.message());
     report.hint = error.hint();
-    return report;
   }
+  if (options.manifest != nullptr) {
+    check_manifest(artifact, file.get(), *options.manifest, options.source_files,
+                   resolve_threads(options.threads), progress, cancel, report);
+  }
+  if (file == nullptr) return report;
   if (wanted != nullptr) compare_metadata(wanted->metadata, file->metadata(), report);
   const std::vector<Check> checks = pair_tensors(*file, wanted, report);
   report.tensors = run_checks(checks, *file, backend, options, progress, cancel);

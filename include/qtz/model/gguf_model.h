@@ -38,7 +38,9 @@ struct GgufModel {
   std::vector<ModelTensor> tensors;  ///< every stored tensor is used or named in `skipped`
   std::vector<std::string> skipped;  ///< stored tensors left out on purpose, with the reason: "name: why"
   std::vector<std::string> warnings;
-  std::vector<std::filesystem::path> side_files;  ///< what may say something about the model beside its weights
+  std::filesystem::path folder;  ///< a hub folder; empty for a file
+  std::vector<std::filesystem::path>
+      side_files;                  ///< its files that may say something about the model; no weights
   std::vector<std::string> notes;  ///< one-line facts for the pre-flight: tokenizer kind, template, ...
   bool generic = false;            ///< no config.json: weights under their own names
   bool from_gguf = false;

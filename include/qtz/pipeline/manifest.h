@@ -10,6 +10,7 @@
 
 #include "qtz/core/json.h"
 #include "qtz/core/progress.h"
+#include "qtz/model/gguf_model.h"
 
 namespace qtz {
 
@@ -36,15 +37,22 @@ struct Manifest {
   std::vector<ManifestTensor> tensors;
 };
 
-/// What the pipeline cannot know by itself.
+/// A file that a run takes something from.
+struct ManifestInput {
+  std::filesystem::path path;
+  std::string name;            ///< what the manifest calls it
+  bool shapes_tensors = true;  ///< weights, importance, rules; others may say something about the model
+};
+
+/// The files with the model's weights, those beside them (by their names inside the folder), and `given`,
+/// what a person named besides. An empty path in `given` is no file.
+std::vector<ManifestInput> manifest_inputs(const GgufModel& model,
+                                           const std::vector<std::filesystem::path>& given);
+
+/// What a manifest says of its run.
 struct ManifestFacts {
   JsonObject recipe;
-  /// Input files beside those that hold the weights, with the names they get in the manifest.
-  struct Input {
-    std::filesystem::path path;
-    std::string name;
-  };
-  std::vector<Input> inputs;
+  std::vector<ManifestInput> inputs;
 };
 
 /// Where the manifest of an artifact lies: the artifact's own name (of a split one its first file's) with
@@ -58,7 +66,7 @@ std::string to_text(const Manifest& manifest);
 Manifest read_manifest(const std::filesystem::path& path);
 
 /// The SHA-256 of each file, several at a time, in bounded memory. Throws what reading throws.
-std::vector<ManifestFile> hash_files(const std::vector<ManifestFacts::Input>& files, unsigned threads,
+std::vector<ManifestFile> hash_files(const std::vector<ManifestInput>& files, unsigned threads,
                                      Progress& progress, const CancelToken& cancel);
 
 }  // namespace qtz

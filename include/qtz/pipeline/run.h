@@ -31,8 +31,8 @@ struct RunResult {
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
   double seconds = 0;
-  unsigned threads = 0;                  ///< those that worked, fewer than asked for under max_memory
-  std::uint64_t replaced_nonfinite = 0;  ///< values zeroed under --on-nan zero
+  unsigned threads = 0;                        ///< those that worked, fewer than asked for under max_memory
+  std::uint64_t replaced_nonfinite = 0;        ///< values zeroed under --on-nan zero
   std::vector<std::filesystem::path> outputs;  ///< and their manifests
 };
 

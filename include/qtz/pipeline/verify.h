@@ -10,6 +10,7 @@
 #include "qtz/core/progress.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
+#include "qtz/pipeline/manifest.h"
 #include "qtz/pipeline/plan.h"
 
 namespace qtz {
@@ -43,6 +44,9 @@ struct VerifyOptions {
   /// it was made by this version of qtz, and the importance matrix it names, if any, was given, other bytes
   /// are a problem: a flipped bit shows.
   bool encode_again = true;
+  /// Hashes that the artifact and, where given, the files of its source must have.
+  const Manifest* manifest = nullptr;
+  std::vector<ManifestInput> source_files = {};
 };
 
 /// What an artifact that was made of the model with these options must hold, whatever its types: names,
