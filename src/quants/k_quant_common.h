@@ -80,30 +80,39 @@ template <class L>
   return L::min(L::max(L::round_to_int(x), I(low)), I(high));
 }
 
-/// clamped_level(x[i] / divisor, low, high) for N numerators, with -64 <= low and high <= 63.
+/// Quads of clamped_level(x[i] / divisor, -Below, Max - Below) + Below for N numerators.
 ///
 /// Products with the reciprocal, which are much cheaper than quotients and differ from them by less than
 /// 2^-22 of their size. Below 64 that is less than 0.00002, so one that is further than that from a half
 /// rounds as the quotient does; from there to 2^20 both are clamped. The distance is taken from a product
 /// that is larger by 2^-20 of its size: below 64 that makes 0.00006 more, and from 2^20 on, where nearest_int
 /// goes its own ways, it is never near. Infinities and NaN are not near either. What is not proven is
-/// divided.
-template <class L, std::size_t N>
-[[gnu::always_inline]] inline void clamped_quotients(const typename L::F* x, typename L::F divisor, int low,
-                                                     int high, typename L::I* levels) {
+/// divided. Clamping is left to the packing, which ends at 0 and at 255, and to one minimum for four bytes.
+template <class L, std::size_t N, int Below, int Max>
+[[gnu::always_inline]] inline void quotient_quads(const typename L::F* x, typename L::F divisor,
+                                                  typename L::I* quads) {
+  static_assert(Below <= 63 && Max - Below <= 63);
   using F = typename L::F;
   using I = typename L::I;
   const F inverse = F(1.0f) / divisor;
   const F further = inverse * F(1.0f + 0x1p-20f);
+  const I origin(std::bit_cast<std::int32_t>(kRoundingBias) - Below);
   auto proven = L::eq(F(0.0f), F(0.0f));
-  for (std::size_t i = 0; i < N; ++i) {
+  const auto level = [&](std::size_t i) {
     const F biased = inverse * x[i] + F(kRoundingBias);
     proven = L::both(proven, L::lt(L::abs(further * x[i] - (biased - F(kRoundingBias))), F(0.4999f)));
-    const I nearest = L::bits(biased) - I(std::bit_cast<std::int32_t>(kRoundingBias));
-    levels[i] = L::min(L::max(nearest, I(low)), I(high));
+    return L::bits(biased) - origin;
+  };
+  for (std::size_t i = 0; i < N; i += 4) {
+    const I quad = L::pack_u8(level(i), level(i + 1), level(i + 2), level(i + 3));
+    quads[i / 4] = L::min_u8(quad, I(Max * 0x01010101));
   }
   if (!L::all(proven)) [[unlikely]] {
-    for (std::size_t i = 0; i < N; ++i) levels[i] = clamped_level<L>(x[i] / divisor, low, high);
+    I levels[N];
+    for (std::size_t i = 0; i < N; ++i) {
+      levels[i] = clamped_level<L>(x[i] / divisor, -Below, Max - Below) + I(Below);
+    }
+    pack_quads<L, N>(levels, quads);
   }
 }
 
@@ -125,10 +134,8 @@ template <class L, std::size_t N, int Max, class Kept>
                                                             typename L::F offset, typename L::I* quads,
                                                             Kept&& kept) {
   typename L::F above[N];
-  typename L::I levels[N];
   for (std::size_t i = 0; i < N; ++i) above[i] = x[i] + offset;
-  clamped_quotients<L, N>(above, scale, 0, Max, levels);
-  pack_quads<L, N>(levels, quads);
+  quotient_quads<L, N, 0, Max>(above, scale, quads);
   keep_where_zero<L, N>(scale, quads, kept);
 }
 
@@ -136,10 +143,7 @@ template <class L, std::size_t N, int Max, class Kept>
 template <class L, std::size_t N, int Max, class Kept>
 [[gnu::always_inline]] inline void requantize_signed(const typename L::F* x, typename L::F scale,
                                                      typename L::I* quads, Kept&& kept) {
-  typename L::I levels[N];
-  clamped_quotients<L, N>(x, scale, -Max, Max - 1, levels);
-  for (typename L::I& level : levels) level = level + typename L::I(Max);
-  pack_quads<L, N>(levels, quads);
+  quotient_quads<L, N, Max, 2 * Max - 1>(x, scale, quads);
   keep_where_zero<L, N>(scale, quads, kept);
 }
 

@@ -134,6 +134,11 @@ struct ScalarLane {
     return join_bytes(min(max(b0, -128), 127), min(max(b1, -128), 127), min(max(b2, -128), 127),
                       min(max(b3, -128), 127));
   }
+  /// The smaller of each of the four unsigned bytes.
+  QTZ_LANE_OP I min_u8(I a, I b) {
+    const auto smaller = [&](int shift) { return min(shr(a, shift) & 0xFF, shr(b, shift) & 0xFF); };
+    return join_bytes(smaller(0), smaller(8), smaller(16), smaller(24));
+  }
 
  private:
   QTZ_LANE_OP I join_bytes(I b0, I b1, I b2, I b3) {

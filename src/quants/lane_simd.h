@@ -263,6 +263,21 @@ struct SimdLane {
   QTZ_LANE_OP I pack_i8(I b0, I b1, I b2, I b3) {
     return pack_quads<false>(b0, b1, b2, b3);
   }
+  QTZ_LANE_OP I min_u8(I a, I b) {
+    if constexpr (width == 4) {
+      return I(_mm_min_epu8(a, b));
+    }
+#if defined(__AVX2__)
+    else if constexpr (width == 8) {
+      return I(_mm256_min_epu8(a, b));
+    }
+#endif
+#if defined(__AVX512BW__)
+    else if constexpr (width == 16) {
+      return I(_mm512_min_epu8(a, b));
+    }
+#endif
+  }
 
  private:
   // The saturating packs work on each 128-bit piece alone: four values of b0, of b1, of b2, of b3. A byte

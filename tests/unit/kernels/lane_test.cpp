@@ -147,6 +147,7 @@ TYPED_TEST(Lane, PacksFourValuesIntoBytesAndClampsThem) {
   EXPECT_EQ(this->first_int(L::pack_u8(I(1), I(2), I(3), I(4))), 0x04030201);
   EXPECT_EQ(this->first_int(L::pack_u8(I(255), I(256), I(-1), I(INT32_MIN))), 0x0000FFFF);
   EXPECT_EQ(this->first_int(L::pack_u8(I(70000), I(0), I(INT32_MAX), I(0))), 0x00FF00FF);
+  EXPECT_EQ(this->first_int(L::min_u8(I(0x7F01FF80), I(0x7E028001))), 0x7E018001);
   EXPECT_EQ(this->first_int(L::pack_i8(I(-1), I(-128), I(127), I(0))), 0x007F80FF);
   EXPECT_EQ(this->first_int(L::pack_i8(I(-129), I(128), I(INT32_MIN), I(-70000))),
             static_cast<std::int32_t>(0x80807F80));
