@@ -16,9 +16,9 @@ struct PlanFlags {
 };
 
 ExitCode run(const PlanFlags& flags, Console& console) {
-  select_backend(flags.job.backend);  // a wrong name is refused here as quantize refuses it
+  const Backend& backend = select_backend(flags.job.backend);
   const Job job = make_job(flags.job, "plan");
-  print_preflight(job, console);
+  print_preflight(job, backend, console);
   print_plan(job, flags.job, console);
   return ExitCode::ok;
 }

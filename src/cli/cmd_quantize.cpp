@@ -56,6 +56,26 @@ fs::path manifest_of(const Job& job, std::size_t output) {
   return manifest_path(output_paths(job.plans[output], job.outputs[output]).front());
 }
 
+JsonValue worst_json(const std::vector<SampledError>& worst) {
+  JsonArray rows;
+  for (const SampledError& tensor : worst) {
+    rows.push_back(
+        JsonObject{{"name", tensor.name}, {"type", name_of(tensor.type)}, {"sqnr_db", tensor.sqnr_db}});
+  }
+  return rows;
+}
+
+/// "blk.0.attn_v.weight Q4_K 21.3 dB, ..."
+std::string worst_text(const std::vector<SampledError>& worst) {
+  std::string text;
+  for (const SampledError& tensor : worst) {
+    if (!text.empty()) text += ", ";
+    text += printable(tensor.name) + " " + std::string(name_of(tensor.type)) + " " +
+            format_fixed(tensor.sqnr_db, 1) + " dB";
+  }
+  return text;
+}
+
 JsonObject result_of(const Job& job, bool manifest, const RunResult& result) {
   JsonArray outputs;
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
@@ -68,7 +88,8 @@ JsonObject result_of(const Job& job, bool manifest, const RunResult& result) {
                    {"manifest", manifest ? JsonValue(manifest_of(job, i).string()) : JsonValue()},
                    {"bytes", plan.total_bytes},
                    {"bits_per_weight", plan.bits_per_weight()},
-                   {"tensors", static_cast<std::uint64_t>(plan.entries.size())}});
+                   {"tensors", static_cast<std::uint64_t>(plan.entries.size())},
+                   {"worst", worst_json(result.worst[i])}});
   }
   return JsonObject{{"outputs", std::move(outputs)},
                     {"input_bytes", result.input_bytes},
@@ -107,6 +128,8 @@ void print_summary(const Job& job, bool manifest, const RunResult& result, Conso
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     print_files(job.plans[i], job.outputs[i], console);
     print_manifest(manifest_of(job, i), manifest, console);
+    if (!result.worst[i].empty())
+      console.info("worst   " + worst_text(result.worst[i]) + " (signal to noise, sampled)");
   }
   std::string text = "time    " + format_duration(result.seconds) + " with " +
                      std::to_string(result.threads) + (result.threads == 1 ? " thread" : " threads");
@@ -125,7 +148,7 @@ void print_summary(const Job& job, bool manifest, const RunResult& result, Conso
 ExitCode run(const QuantizeFlags& flags, Console& console) {
   const Backend& backend = select_backend(flags.job.backend);
   const Job job = make_job(flags.job, "quantize");
-  print_preflight(job, console);
+  print_preflight(job, backend, console);
   if (flags.dry_run) {
     print_plan(job, flags.job, console);
     return ExitCode::ok;

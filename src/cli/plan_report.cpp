@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <map>
 
+#include "cli/signals.h"
 #include "cli/table.h"
+#include "qtz/core/output_file.h"
 #include "qtz/core/text.h"
+#include "qtz/pipeline/estimate.h"
 #include "qtz/pipeline/run.h"
 
 namespace qtz::cli {
@@ -62,6 +67,29 @@ std::string model_text(const Job& job) {
   return text + ", " + format_bytes(stored_bytes(*job.model.source)) + " to read";
 }
 
+/// What is needed of each folder, and what is free there.
+std::vector<std::string> disk_texts(const Job& job) {
+  std::map<std::filesystem::path, std::uint64_t> needed;
+  for (std::size_t i = 0; i < job.plans.size(); ++i)
+    needed[job.outputs[i].parent_path()] += job.plans[i].total_bytes;
+  std::vector<std::string> texts;
+  for (const auto& [folder, bytes] : needed) {
+    const auto free = free_space(folder.empty() ? "." : folder);
+    if (!free) continue;
+    texts.push_back(format_bytes(bytes) + " of " + format_bytes(*free) + " free" +
+                    (needed.size() > 1 ? " in " + path_text(folder) : ""));
+  }
+  return texts;
+}
+
+/// Rough on purpose.
+std::string estimate_text(double seconds) {
+  if (seconds < 1) return "under a second";
+  const std::string text =
+      seconds < 60 ? std::to_string(std::lround(seconds)) + " s" : format_duration(std::round(seconds));
+  return "about " + text + ", if the disk keeps up";
+}
+
 JsonValue shape_json(const Shape& shape) {
   JsonArray dims;
   for (const auto dim : shape.dims()) dims.emplace_back(dim);
@@ -103,7 +131,7 @@ std::string type_counts(const QuantPlan& plan) {
   return text;
 }
 
-void print_preflight(const Job& job, Console& console) {
+void print_preflight(const Job& job, const Backend& backend, Console& console) {
   for (std::size_t i = 0; i < job.plans.size(); ++i) console.event("plan", plan_event(job, i));
   console.info("model   " + model_text(job));
   for (const auto& note : job.model.notes) console.info("        " + note);
@@ -113,8 +141,12 @@ void print_preflight(const Job& job, Console& console) {
                  ", " + size_text(plan));
     console.info("        " + type_counts(plan));
   }
-  console.info("memory  " + format_bytes(job.memory.bytes) + " with " + std::to_string(job.memory.threads) +
-               (job.memory.threads == 1 ? " thread" : " threads"));
+  for (const std::string& line : disk_texts(job)) console.info("disk    " + line);
+  const std::string threads =
+      std::to_string(job.memory.threads) + (job.memory.threads == 1 ? " thread" : " threads");
+  console.info("memory  " + format_bytes(job.memory.bytes) + " with " + threads);
+  const double seconds = estimate_seconds(job.plans, job.memory.threads, backend, cancel_token());
+  if (seconds > 0) console.info("time    " + estimate_text(seconds));
   for (const auto& skipped : job.model.skipped) console.warn("left out: " + skipped);
   for (const auto& warning : job.model.warnings) console.warn(warning);
   std::vector<std::string> said;

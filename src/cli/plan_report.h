@@ -7,6 +7,7 @@
 #include "cli/console.h"
 #include "cli/job.h"
 #include "qtz/core/json.h"
+#include "qtz/kernels/backend.h"
 
 namespace qtz::cli {
 
@@ -14,8 +15,8 @@ namespace qtz::cli {
 std::string type_counts(const QuantPlan& plan);
 
 /// A few lines on stderr before work starts: architecture, parameters, tokenizer, and for every output its
-/// types, size, bits per weight and name; then memory. Warnings of model and plans follow.
-void print_preflight(const Job& job, Console& console);
+/// types, size, bits per weight and name; then disk, memory and time. Warnings of model and plans follow.
+void print_preflight(const Job& job, const Backend& backend, Console& console);
 
 /// Recipe text of the plan with sizes and reasons as comments; read_recipe accepts it.
 std::string plan_text(const Job& job, std::size_t index);

@@ -95,9 +95,7 @@ int rename_without_replacing(const fs::path& from, const fs::path& to) {
 
 /// Throws output when the file system of `folder` has fewer than `size` bytes free; `need` is "X needs ".
 void check_space(const std::string& need, std::uint64_t size, const fs::path& folder) {
-  struct statvfs space {};
-  if (::statvfs(folder.c_str(), &space) != 0) return;
-  const auto free_bytes = checked_mul(space.f_bavail, space.f_frsize);
+  const std::optional<std::uint64_t> free_bytes = free_space(folder);
   if (!free_bytes || size <= *free_bytes) return;
   throw Error(
       ErrorKind::output,
@@ -116,6 +114,12 @@ void sync_folder(const fs::path& folder) {
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> free_space(const fs::path& folder) noexcept {
+  struct statvfs space {};
+  if (::statvfs(folder.c_str(), &space) != 0) return std::nullopt;
+  return checked_mul(space.f_bavail, space.f_frsize);
+}
 
 void check_output_possible(const fs::path& path, std::uint64_t size, const OutputOptions& options) {
   if (path.filename().empty() || path.filename() == "." || path.filename() == "..") {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "error_sample.h"
 #include "output_hashes.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
@@ -26,6 +27,8 @@ constexpr std::uint64_t kThreadBytes = 128 << 10;
 
 /// What a run touches for the first time after it was planned: code, tables, open outputs.
 constexpr std::uint64_t kRunBytes = 1 << 20;
+
+constexpr std::size_t kWorstTensors = 3;
 
 std::uint64_t memory_of(const TileQueue& queue, std::uint64_t workers) {
   return workers * (TileWorker::memory(queue.bounds()) + queue.bounds().staging_bytes + kThreadBytes);
@@ -83,7 +86,9 @@ unsigned threads_within(const TileQueue& queue, const RunOptions& options, Progr
 /// The files of all plans, open under temporary names.
 class Outputs final : public TileWorker::Writer {
  public:
-  Outputs(std::span<const QuantPlan> plans, std::span<const fs::path> paths, const RunOptions& options) {
+  Outputs(std::span<const QuantPlan> plans, std::span<const fs::path> paths, const RunOptions& options,
+          ErrorSample& errors)
+      : errors_(errors) {
     OutputOptions output_options;
     output_options.overwrite = options.overwrite;
     output_options.protect = options.protect;
@@ -127,6 +132,11 @@ class Outputs final : public TileWorker::Writer {
     if (hashes_ != nullptr) hashes_->write(target, at, bytes);
   }
 
+  void see(const TileJob& job, const TileTarget& target, const Tile& tile, std::span<const float> values,
+           std::span<const std::byte> bytes) override {
+    errors_.add(job, target, tile, values, bytes);
+  }
+
   /// The names and sizes of a plan's files.
   std::vector<ManifestFile> files_of(std::size_t plan) const {
     std::vector<ManifestFile> files;
@@ -163,6 +173,7 @@ class Outputs final : public TileWorker::Writer {
   }
 
  private:
+  ErrorSample& errors_;
   OutputOptions output_options_;
   OutputHashes* hashes_ = nullptr;
   std::vector<std::unique_ptr<OutputFile>> manifests_;
@@ -341,7 +352,8 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
   const TensorSource& source = *plans.front().source;
   const TileQueue queue(plans);
   const unsigned threads = threads_within(queue, options, progress);
-  Outputs files(plans, outputs, options);
+  ErrorSample errors(queue, backend);
+  Outputs files(plans, outputs, options, errors);
 
   RunResult result;
   result.threads = threads;
@@ -374,6 +386,9 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
   });
   if (problem.get()) throw_problem(*problem.get(), source, workers, cancel);
   for (const TileWorker& worker : workers) result.replaced_nonfinite += worker.replaced();
+
+  for (std::size_t plan = 0; plan < plans.size(); ++plan)
+    result.worst.push_back(errors.worst(plan, kWorstTensors));
 
   if (hashes) {
     progress.end();

@@ -53,4 +53,9 @@ Tile TileGrid::at(std::uint64_t index) const noexcept {
   return tile;
 }
 
+std::uint64_t TileGrid::index_of(const Tile& tile) const noexcept {
+  const std::uint64_t strip = (tile.first_row - tile.slice * slice_rows_) / tile_rows_;
+  return (tile.slice * down_ + strip) * across_ + tile.first_col / tile_cols_;
+}
+
 }  // namespace qtz

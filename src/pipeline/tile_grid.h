@@ -36,6 +36,8 @@ class TileGrid {
   std::uint64_t count() const noexcept { return slices_ * down_ * across_; }
   /// Tiles in storage order.
   Tile at(std::uint64_t index) const noexcept;
+  /// The index of one of them.
+  std::uint64_t index_of(const Tile& tile) const noexcept;
 
   /// Of the largest tile.
   std::uint64_t tile_rows() const noexcept { return tile_rows_; }

@@ -117,6 +117,7 @@ std::optional<TileProblem> TileWorker::process(const TileJob& job, const Tile& t
       if (extreme && !survived_encoding(entry.type, bytes, values, backend_)) {
         return TileProblem{TileProblem::Kind::too_large, &job, &entry};
       }
+      writer.see(job, target, tile, values, bytes);
     }
     writer.write(target, first_byte(job.expr->shape(), tile, entry.type), bytes);
   }

@@ -39,6 +39,9 @@ class TileWorker {
    public:
     virtual ~Writer() = default;
     virtual void write(const TileTarget& target, std::uint64_t at, std::span<const std::byte> bytes) = 0;
+    /// Sees what a tile of a target was encoded to, before it is written.
+    virtual void see(const TileJob& job, const TileTarget& target, const Tile& tile,
+                     std::span<const float> values, std::span<const std::byte> bytes) = 0;
   };
 
   TileWorker(const TileBounds& bounds, const Backend& backend, OnNan on_nan);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -52,6 +53,9 @@ class OutputFile {
   bool synced_ = false;
   bool committed_ = false;
 };
+
+/// Bytes that may still be written in that folder; nullopt where the system does not tell.
+std::optional<std::uint64_t> free_space(const std::filesystem::path& folder) noexcept;
 
 /// The checks of OutputFile's constructor without creating anything, for plans and before long reads.
 void check_output_possible(const std::filesystem::path& path, std::uint64_t size,

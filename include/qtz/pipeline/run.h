@@ -27,6 +27,13 @@ struct RunOptions {
   const ManifestFacts* manifest = nullptr;
 };
 
+/// The error of a quantized tensor, from a sample of its blocks.
+struct SampledError {
+  std::string name;
+  DType type;
+  double sqnr_db;  ///< 10 log10(signal / error)
+};
+
 struct RunResult {
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
@@ -34,6 +41,9 @@ struct RunResult {
   unsigned threads = 0;                        ///< those that worked, fewer than asked for under max_memory
   std::uint64_t replaced_nonfinite = 0;        ///< values zeroed under --on-nan zero
   std::vector<std::filesystem::path> outputs;  ///< and their manifests
+  /// Of each plan the three tensors with the lowest signal-to-noise ratio, worst first; fewer where fewer
+  /// lose something.
+  std::vector<std::vector<SampledError>> worst;
 };
 
 /// What execute() takes.

@@ -141,6 +141,44 @@ TEST(Run, OfExpertsUsesTheImportanceOfEach) {
   }
 }
 
+/// Whole numbers up to 127 with a 127 in each block: what Q8_0 holds exactly.
+std::vector<float> exact_in_q8_0(std::uint64_t count) {
+  std::vector<float> values(count);
+  for (std::uint64_t i = 0; i < count; ++i) values[i] = static_cast<float>(i % 32 == 0 ? 127 : i % 101);
+  return values;
+}
+
+TEST(Run, NamesTheTensorsThatLoseMost) {
+  // One large value in each block leaves the others few steps.
+  std::vector<float> spiky = weights(4096 * 256, 3);
+  for (std::size_t i = 0; i < spiky.size(); i += 32) spiky[i] = 20;
+  const GgufModel model =
+      model_of({in_memory("blk.0.attn_k.weight", {4096, 256}, DType::f32, weights(4096 * 256, 1)),
+                in_memory("blk.0.attn_v.weight", {4096, 256}, DType::f32, spiky),
+                in_memory("blk.0.ffn_up.weight", {64, 256}, DType::f32, weights(64 * 256, 2)),
+                in_memory("blk.0.ffn_down.weight", {64, 256}, DType::f32, exact_in_q8_0(64 * 256))});
+  const QuantPlan plan = make_plan(model, find_file_type("Q8_0"), {});
+  std::vector<double> first;
+  for (const unsigned threads : {1u, 7u}) {
+    const ScratchFolder folder;
+    const fs::path output = folder.path() / "out.gguf";
+    const RunResult result =
+        execute({&plan, 1}, {&output, 1}, scalar(), {.threads = threads}, silent_progress(), CancelToken());
+    ASSERT_EQ(result.worst.size(), 1u);
+    const std::vector<SampledError>& worst = result.worst.front();
+    ASSERT_EQ(worst.size(), 3u);
+    EXPECT_EQ(worst[0].name, "blk.0.attn_v.weight");
+    EXPECT_EQ(worst[0].type, DType::q8_0);
+    // 32 values between -1 and 1 without the largest have 31/3 of signal, an error of 1/12 of a squared step.
+    const double step = 20.0 / 127, signal = 400 + 31.0 / 3, noise = 31 * step * step / 12;
+    EXPECT_NEAR(worst[0].sqnr_db, 10 * std::log10(signal / noise), 0.5);
+    std::vector<double> found;
+    for (const SampledError& each : worst) found.push_back(each.sqnr_db);
+    if (first.empty()) first = found;
+    EXPECT_EQ(found, first);
+  }
+}
+
 TEST(Run, OfVeryLongVectorsCutsThem) {
   const ScratchFolder folder;
   const std::uint64_t cols = 1'000'003;

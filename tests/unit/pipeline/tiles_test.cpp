@@ -31,6 +31,15 @@ TEST(Tiles, CoverEveryElementOnceInOrder) {
   }
 }
 
+TEST(Tiles, AreFoundAgain) {
+  const TileGrid grids[] = {TileGrid({12, 300, 512}, 300, kTileElements, false),
+                            TileGrid({2, 10 * kTileElements + 5}, 2, kTileElements, true),
+                            TileGrid({7, 33}, 7, kTileElements, false)};
+  for (const TileGrid& grid : grids) {
+    for (std::uint64_t i = 0; i < grid.count(); ++i) EXPECT_EQ(grid.index_of(grid.at(i)), i);
+  }
+}
+
 TEST(Tiles, OfPlainNumbersCutVeryLongRows) {
   const std::uint64_t cols = 10 * kTileElements + 5;
   const QuantPlan plan = make_plan(model_of({planned("x.bias", {2, cols})}), find_file_type("Q8_0"), {});
