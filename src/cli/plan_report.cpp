@@ -67,6 +67,14 @@ std::string model_text(const Job& job) {
   return text + ", " + format_bytes(stored_bytes(*job.model.source)) + " to read";
 }
 
+/// The folder, or the nearest above it that is there already.
+std::filesystem::path existing(std::filesystem::path folder) {
+  std::error_code unknown;
+  while (!folder.empty() && !std::filesystem::exists(folder, unknown) && folder != folder.parent_path())
+    folder = folder.parent_path();
+  return folder.empty() ? "." : folder;
+}
+
 /// What is needed of each folder, and what is free there.
 std::vector<std::string> disk_texts(const Job& job) {
   std::map<std::filesystem::path, std::uint64_t> needed;
@@ -74,7 +82,7 @@ std::vector<std::string> disk_texts(const Job& job) {
     needed[job.outputs[i].parent_path()] += job.plans[i].total_bytes;
   std::vector<std::string> texts;
   for (const auto& [folder, bytes] : needed) {
-    const auto free = free_space(folder.empty() ? "." : folder);
+    const auto free = free_space(existing(folder));
     if (!free) continue;
     texts.push_back(format_bytes(bytes) + " of " + format_bytes(*free) + " free" +
                     (needed.size() > 1 ? " in " + path_text(folder) : ""));

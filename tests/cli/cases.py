@@ -139,6 +139,7 @@ WORK = [
     ("before and after the work", "quantize {demo} --type Q4_K_M -o {tmp}/said.gguf", 0, [],
      ["model   llama, 2.30 M weights", "tokenizer: ", "output  ", "disk    1.54 MB of ", "memory  ", "time    ", "bits per weight",
       "worst   ", " Q4_K 2", "signal to noise, sampled", "/s read"]),
+    ("space for a folder that will be made", "quantize {demo} --type Q8_0 --type Q4_0 --dry-run -o {tmp}/made/", 0, ["token_embd"], ["disk    ", " MB of "]),
     ("manifest", "quantize {demo} --type Q8_0 --manifest -o {tmp}/hashed.gguf", 0, [], ["wrote   ", "hashed.gguf.manifest.json"]),
     ("manifest is there already", "quantize {demo} --type Q8_0 --manifest -o {tmp}/hashed.gguf", 5, [], ["exists"]),
     ("manifest beside the file", "verify {tmp}/hashed.gguf --source {demo}", 0, ["SQNR"], ["ok", "hashes as in", "hashed.gguf.manifest.json"]),
