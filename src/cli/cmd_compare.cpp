@@ -1,0 +1,146 @@
+// qtz compare: two models, tensor by tensor.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/compare_report.h"
+#include "cli/flags.h"
+#include "cli/signals.h"
+#include "qtz/core/error.h"
+#include "qtz/core/output_file.h"
+#include "qtz/core/text.h"
+
+namespace qtz::cli {
+namespace {
+
+struct CompareFlags {
+  std::string first;
+  std::string second;
+  std::string sort;
+  std::string html;
+  bool force = false;
+  bool json = false;
+  std::string threads;
+  std::string backend;
+};
+
+void sort_tensors(const std::string& by, std::vector<TensorDifference>& tensors) {
+  const auto sort = [&](auto key) {
+    std::stable_sort(tensors.begin(), tensors.end(),
+                     [&](const TensorDifference& a, const TensorDifference& b) { return key(a) < key(b); });
+  };
+  if (by.empty() || by == "file") return;
+  if (by == "name") return sort([](const TensorDifference& tensor) { return tensor.name; });
+  if (by == "size") {
+    return sort([](const TensorDifference& t) { return -static_cast<double>(t.shape.elements()); });
+  }
+  // What could not be compared comes first: nobody knows how bad it is.
+  return sort([](const TensorDifference& t) { return t.compared() ? t.sqnr_db : -HUGE_VAL; });
+}
+
+OutputOptions html_options(const CompareFlags& flags, const GgufModel& first, const GgufModel& second) {
+  OutputOptions options;
+  options.overwrite = flags.force;
+  for (const GgufModel* model : {&first, &second}) {
+    for (const InputFile& file : model->source->files()) options.protect.push_back(file.identity());
+  }
+  return options;
+}
+
+void write_page(const std::string& page, const std::string& path, const OutputOptions& options) {
+  OutputFile file(path, page.size(), options);
+  file.write(0, std::as_bytes(std::span(page)));
+  file.commit();
+}
+
+/// The first few, for a message.
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i)
+    text += (i > 0 ? ", " : "") + printable(names[i]);
+  if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
+  return text;
+}
+
+void say(const std::string& what, const std::vector<std::string>& names, Console& console) {
+  if (names.empty()) return;
+  console.info(what + " (" + std::to_string(names.size()) + "): " + some_of(names));
+}
+
+void print_summary(const ComparedModels& models, Console& console) {
+  const ModelComparison& found = models.found;
+  console.info("A       " + printable(models.first) + ": " +
+               model_size_text(found.first_bytes, found.first_elements));
+  console.info("B       " + printable(models.second) + ": " +
+               model_size_text(found.second_bytes, found.second_elements));
+  say("tensors only in A", found.only_first, console);
+  say("tensors only in B", found.only_second, console);
+  say("keys only in A", found.keys_only_first, console);
+  say("keys only in B", found.keys_only_second, console);
+  say("keys that differ", found.keys_different, console);
+  const auto equal = std::count_if(found.tensors.begin(), found.tensors.end(),
+                                   [](const TensorDifference& tensor) { return tensor.equal(); });
+  console.info(std::to_string(found.tensors.size()) + " tensors in both, " + std::to_string(equal) +
+               " of them equal");
+}
+
+ExitCode run(const CompareFlags& flags, Console& console) {
+  require_value(flags.first, "two models", "compare");
+  require_value(flags.second, "two models", "compare");
+  if (!flags.sort.empty() && flags.sort != "file" && flags.sort != "error" && flags.sort != "size" &&
+      flags.sort != "name") {
+    throw Error(ErrorKind::usage, "--sort takes error, size, name or file, not '" + flags.sort + "'");
+  }
+  const CompareOptions options{.threads = parse_threads(flags.threads), .histograms = !flags.html.empty()};
+  const Backend& backend = select_backend(flags.backend);
+  const GgufModel first = open_model(flags.first, {});
+  const GgufModel second = open_model(flags.second, {});
+  const OutputOptions output = html_options(flags, first, second);
+  if (!flags.html.empty()) check_output_possible(flags.html, 0, output);
+
+  ComparedModels models{flags.first, flags.second,
+                        compare_models(first, second, backend, options, console.progress(), cancel_token())};
+  console.progress().end();
+  sort_tensors(flags.sort, models.found.tensors);
+  const JsonValue json = comparison_json(models);
+  if (!flags.html.empty()) write_page(comparison_page(json), flags.html, output);
+  if (flags.json) {
+    console.data(to_json(json) + "\n");
+  } else {
+    console.data(comparison_table(models.found));
+  }
+  print_summary(models, console);
+  if (!flags.html.empty()) console.info("wrote   " + printable(flags.html));
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+Command setup_compare(CLI::App& root) {
+  CLI::App* app = root.add_subcommand(
+      "compare",
+      "compare two models, tensor by tensor\n"
+      "Tensors are paired by their GGUF names, so a folder and a GGUF can be compared, and\n"
+      "errors are those of B against A. SQNR dB is the signal-to-noise ratio.");
+  const auto flags = std::make_shared<CompareFlags>();
+  add_positional(*app, "A", flags->first, "a folder, .safetensors or .gguf");
+  add_positional(*app, "B", flags->second, "the same");
+  add_value(*app, "--html", flags->html, "FILE", "Output",
+            "a page for the browser, in one file: heat map, sizes, worst tensors, histograms");
+  add_switch(*app, "--force", flags->force, "Output", "replace FILE if it exists");
+  add_switch(*app, "--json", flags->json, "Output", "machine-readable comparison on stdout");
+  add_value(*app, "--sort", flags->sort, "error|size|name|file", "Output",
+            "order of the tensors (default: file, as in A)");
+  add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
+  add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
+  set_examples(*app,
+               "qtz compare ./Llama-3.2-1B Llama-3.2-1B-Q4_K_M.gguf --sort error\n"
+               "qtz compare one.gguf other.gguf --html comparison.html\n"
+               "qtz compare one.gguf other.gguf --json | jq '[.tensors[] | select(.equal | not)] | length'");
+  return {app, [flags](Console& console) { return run(*flags, console); }};
+}
+
+}  // namespace qtz::cli

@@ -1,0 +1,28 @@
+// A comparison in words: the table for people, the JSON for programs, and the page for a browser.
+#pragma once
+
+#include <string>
+
+#include "qtz/core/json.h"
+#include "qtz/pipeline/compare.h"
+
+namespace qtz::cli {
+
+/// The two models as they were named, and what was found.
+struct ComparedModels {
+  std::string first, second;
+  ModelComparison found;
+};
+
+/// Rows in the order of `tensors`.
+std::string comparison_table(const ModelComparison& found);
+
+/// "1.54 MB, 5.14 bits per weight".
+std::string model_size_text(std::uint64_t bytes, std::uint64_t elements);
+
+JsonValue comparison_json(const ComparedModels& models);
+
+/// One self-contained HTML document that shows the JSON: no network, no other files.
+std::string comparison_page(const JsonValue& json);
+
+}  // namespace qtz::cli
