@@ -18,9 +18,8 @@ umask 022
 build=build/deb-build
 launcher=()
 if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-# Messages of broken invariants name source files: from the top of the project, wherever it lies.
 cmake -S . -B "$build" -G Ninja --log-level=WARNING "${launcher[@]}" -DCMAKE_BUILD_TYPE=Release -DQTZ_TESTS=OFF \
-  -DCMAKE_INSTALL_PREFIX=/usr "-DCMAKE_CXX_FLAGS='-ffile-prefix-map=$PWD/='" >&2
+  -DQTZ_RELATIVE_PATHS=ON -DCMAKE_INSTALL_PREFIX=/usr >&2
 cmake --build "$build" >&2
 rm -rf "$build/package"
 cpack --config "$build/CPackConfig.cmake" -G DEB -B "$build/package" >&2
