@@ -177,14 +177,8 @@ class General {
  private:
   void read_card() {
     const auto path = *sources_.folder / "README.md";
-    std::string text;
-    try {
-      if (!has_file(path)) return;
-      text = read_text_file(path, kLargestCard);
-    } catch (const Error& error) {
-      warnings_.push_back("the model card is left out: " + error.message());
-      return;
-    }
+    if (!has_file(path)) return;
+    const std::string text = read_text_file(path, kLargestCard);
     std::vector<std::string_view> wanted(std::begin(kCardLists), std::end(kCardLists));
     for (const CardField& field : kCardFields) wanted.push_back(field.card);
     const JsonValue card = read_front_matter(text, wanted, warnings_);
@@ -304,6 +298,7 @@ class General {
 
   void read_generation_config() {
     const auto path = *sources_.folder / "generation_config.json";
+    if (!has_file(path)) return;
     const JsonLimits limits;
     std::error_code unknown;
     const std::uintmax_t size = std::filesystem::file_size(path, unknown);
@@ -313,10 +308,10 @@ class General {
                       " is larger than the limit of " + format_bytes(limits.max_bytes),
                   "sampler hints need a few hundred bytes; check what the file is, or remove it");
     }
+    const std::string text = read_text_file(path, limits.max_bytes);
     JsonValue document;
     try {
-      if (!has_file(path)) return;
-      document = parse_json_file(path, limits);
+      document = parse_json(text, limits, printable(path.native()));
     } catch (const Error& error) {
       warnings_.push_back("sampler hints are left out: " + error.message());
       return;

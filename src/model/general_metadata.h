@@ -23,8 +23,9 @@ struct GeneralSources {
   std::string size_label;                              ///< used when no name or card has one
 };
 
-/// Sets general.* keys (but not architecture, type, file_type, quantization_version). Odd files are warnings;
-/// a bad --metadata file is an Error.
+/// Sets general.* keys (but not architecture, type, file_type, quantization_version). What a card or
+/// a generation_config.json says oddly is left out with a warning; one that is there but cannot be read is an
+/// Error, as is a bad --metadata file.
 void add_general_metadata(KvList& keys, const GeneralSources& sources, std::vector<std::string>& warnings);
 
 /// Only --metadata and --model-name, over what is there already (GGUF inputs).

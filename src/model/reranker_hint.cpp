@@ -20,13 +20,9 @@ bool names_reranker(std::string_view text, std::string_view before = {}) {
   return false;
 }
 
-/// The card's title. A card that cannot be read is warned of where its metadata is read.
+/// The card's title.
 bool card_names_reranker(const std::filesystem::path& card) {
-  try {
-    return has_file(card) && names_reranker(read_text_file(card, kLargestCard), "# ");
-  } catch (const Error&) {
-    return false;
-  }
+  return has_file(card) && names_reranker(read_text_file(card, kLargestCard), "# ");
 }
 
 }  // namespace

@@ -488,17 +488,14 @@ TEST_F(OpenModel, a_config_that_cannot_be_read_is_not_taken_for_none) {
 }
 
 TEST_F(OpenModel, links_to_nothing_are_never_taken_for_absent_files) {
-  for (const std::string name : {"hf_quant_config.json", "modules.json"}) {
+  for (const std::string name :
+       {"hf_quant_config.json", "modules.json", "README.md", "generation_config.json"}) {
     const std::string model = name == "modules.json" ? "qwen2" : "llama";
     const auto path = checkpoint(model) / name;
+    std::filesystem::remove(path);
     std::filesystem::create_symlink("nothing", path);
     expect_error(ErrorKind::input_missing, name + " is a link to nothing", [&] { open(model); });
     std::filesystem::remove(path);
-  }
-  for (const std::string name : {"README.md", "generation_config.json"}) {
-    std::filesystem::remove(checkpoint("qwen3") / name);
-    std::filesystem::create_symlink("nothing", checkpoint("qwen3") / name);
-    EXPECT_TRUE(mentions(open("qwen3").warnings, name + " is a link to nothing"));
   }
 }
 
