@@ -11,6 +11,7 @@
 #include "qtz/core/checked.h"
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
+#include "retry.h"
 
 namespace qtz {
 namespace {
@@ -33,10 +34,15 @@ std::int64_t mtime_ns(const struct stat& status) {
 
 InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer before we can refuse it.
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  fd_ = uninterrupted([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });
   if (fd_ < 0) fail_to_open(path_, errno);
   struct stat status {};
-  if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
+  if (::fstat(fd_, &status) != 0) {
+    const int error = errno;
+    ::close(fd_);
+    fail_to_open(path_, error);
+  }
+  if (!S_ISREG(status.st_mode)) {
     ::close(fd_);
     throw WrongFile(shown(path_) + " is not a regular file");
   }
@@ -110,7 +116,7 @@ bool is_pipe(const std::filesystem::path& path) {
 }
 
 std::string read_pipe(const std::filesystem::path& path, std::uint64_t limit) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  const int fd = uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY); });
   if (fd < 0) fail_to_open(path, errno);
   std::string text;
   char buffer[1u << 14];
@@ -152,6 +158,7 @@ std::string read_text_file(const std::filesystem::path& path, std::uint64_t limi
   }
   std::string text(file.size(), '\0');
   file.read(0, std::as_writable_bytes(std::span(text)));
+  file.check_unchanged();
   return text;
 }
 

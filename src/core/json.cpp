@@ -275,6 +275,7 @@ void visit_json_file(const InputFile& file, const JsonLimits& limits, JsonVisito
   Forwarder forwarder(visitor, limits.max_depth, what);
   FileCharacters::Buffer buffer{file};
   Library::sax_parse(FileCharacters(&buffer), FileCharacters(), &forwarder);
+  file.check_unchanged();
 }
 
 JsonValue parse_json_file(const std::filesystem::path& path, const JsonLimits& limits) {

@@ -38,6 +38,7 @@ std::string without_folders(const std::string& name) {
 
 ImportanceMatrix::ImportanceMatrix(const std::filesystem::path& path) : file_(path) {
   ImatrixContent content = read_content(file_);
+  file_.check_unchanged();
   entries_ = std::move(content.entries);
   chunks_ = content.chunks;
   warnings_ = std::move(content.warnings);

@@ -46,7 +46,8 @@ class InputFile {
   FileIdentity identity_;
 };
 
-/// The whole content of a small file. Throws input_invalid when it is larger than `limit` bytes.
+/// The whole content of a small file. Throws input_invalid when it is larger than `limit` bytes or changes
+/// meanwhile.
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit);
 
 /// The same for a file that a person named, which may be a pipe too: "<(command)", a FIFO. Waits for its
