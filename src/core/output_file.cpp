@@ -14,32 +14,18 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <utility>
 
+#include "output_place.h"
 #include "qtz/core/checked.h"
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
+#include "retry.h"
 
 namespace qtz {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string shown(const fs::path& path) {
-  return printable(path.native());
-}
-
-[[noreturn]] void fail(const std::string& doing, const fs::path& path, int error) {
-  std::string hint;
-  if (error == ENOSPC || error == EDQUOT) hint = "free some space or choose another folder with -o";
-  const bool too_many_files = error == EMFILE || error == ENFILE;
-  if (too_many_files) hint = "raise the limit of open files (ulimit -n), or make fewer outputs in one run";
-  throw Error(too_many_files ? ErrorKind::resource : ErrorKind::output,
-              doing + " " + shown(path) + ": " + std::strerror(error), hint);
-}
-
-fs::path folder_of(const fs::path& path) {
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
 
 // Names of live temporary files, readable from a signal handler: a slot is either null or points to a C
 // string that stays valid until the slot is null again.
@@ -58,12 +44,6 @@ void forget(const char* name) {
     const char* expected = name;
     if (slot.compare_exchange_strong(expected, nullptr)) return;
   }
-}
-
-/// ".NAME.qtz-" cut so that the whole temporary name fits in 255 bytes.
-std::string temporary_prefix(const fs::path& path) {
-  constexpr std::size_t kRoom = 255 - 40;
-  return "." + path.filename().native().substr(0, kRoom) + ".qtz-";
 }
 
 /// So many written bytes later the kernel is asked again to start writing them out.
@@ -85,14 +65,6 @@ void remove_stale_temporaries(const fs::path& path) {
   ::closedir(folder);
 }
 
-/// rename that refuses to replace; on file systems without that, a hard link does the same.
-int rename_without_replacing(const fs::path& from, const fs::path& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return -1;
-  if (::link(from.c_str(), to.c_str()) != 0) return -1;
-  return ::unlink(from.c_str());
-}
-
 /// Throws output when the file system of `folder` has fewer than `size` bytes free; `need` is "X needs ".
 void check_space(const std::string& need, std::uint64_t size, const fs::path& folder) {
   const std::optional<std::uint64_t> free_bytes = free_space(folder);
@@ -103,21 +75,11 @@ void check_space(const std::string& need, std::uint64_t size, const fs::path& fo
       "free some space or choose another folder with -o");
 }
 
-void sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail("cannot open folder", folder, errno);
-  const int result = ::fsync(fd);
-  const int error = errno;
-  ::close(fd);
-  // Some network file systems cannot sync a folder; the rename itself has succeeded.
-  if (result != 0 && error != EINVAL && error != ENOTSUP) fail("syncing folder", folder, error);
-}
-
 }  // namespace
 
 std::optional<std::uint64_t> free_space(const fs::path& folder) noexcept {
   struct statvfs space {};
-  if (::statvfs(folder.c_str(), &space) != 0) return std::nullopt;
+  if (uninterrupted([&] { return ::statvfs(folder.c_str(), &space); }) != 0) return std::nullopt;
   return checked_mul(space.f_bavail, space.f_frsize);
 }
 
@@ -127,10 +89,10 @@ void check_output_possible(const fs::path& path, std::uint64_t size, const Outpu
   }
   const fs::path folder = folder_of(path);
   struct stat status {};
-  if (::stat(folder.c_str(), &status) != 0) fail("output folder", folder, errno);
+  if (::stat(folder.c_str(), &status) != 0) fail_output("output folder", folder, errno);
   if (!S_ISDIR(status.st_mode))
     throw Error(ErrorKind::output, "output folder " + shown(folder) + " is not a folder");
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail("output folder", folder, errno);
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_output("output folder", folder, errno);
 
   if (::stat(path.c_str(), &status) == 0) {
     const FileIdentity identity{status.st_dev, status.st_ino};
@@ -145,7 +107,7 @@ void check_output_possible(const fs::path& path, std::uint64_t size, const Outpu
       throw Error(ErrorKind::output, "output " + shown(path) + " exists", "--force replaces it");
     }
   } else if (errno != ENOENT) {
-    fail("output", path, errno);
+    fail_output("output", path, errno);
   } else if (::lstat(path.c_str(), &status) == 0) {
     throw Error(ErrorKind::output, "output " + shown(path) + " exists and is a symbolic link to nothing");
   }
@@ -164,7 +126,7 @@ void check_outputs_possible(std::span<const WantedOutput> outputs, const OutputO
     check_output_possible(output.path, output.size, options);
     const fs::path folder = folder_of(output.path);
     struct stat status {};
-    if (::stat(folder.c_str(), &status) != 0) fail("output folder", folder, errno);
+    if (::stat(folder.c_str(), &status) != 0) fail_output("output folder", folder, errno);
     Together& together = by_device[status.st_dev];
     together.folder = folder;
     together.size = checked_add(together.size, output.size).value_or(~std::uint64_t{0});
@@ -179,13 +141,12 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
     : path_(std::move(path)), size_(size), options_(options) {
   check_output_possible(path_, size_, options_);
   remove_stale_temporaries(path_);
-  static std::atomic<unsigned> counter{0};
   for (int attempt = 0; fd_ < 0; ++attempt) {
-    const std::string name =
-        temporary_prefix(path_) + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp";
-    temporary_ = folder_of(path_) / name;
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd_ < 0 && (errno != EEXIST || attempt > 100)) fail("cannot create", path_, errno);
+    temporary_ = temporary_path(path_);
+    fd_ = uninterrupted([&] {
+      return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    });
+    if (fd_ < 0 && (errno != EEXIST || attempt > 100)) fail_output("cannot create", path_, errno);
     if (fd_ < 0) continue;
     ::flock(fd_, LOCK_EX | LOCK_NB);  // tells other runs that this temporary file is alive
     struct stat own {};
@@ -197,25 +158,23 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
   }
   remember(temporary_.c_str());
   // Reserve the space now, so that a full disk is found before the work and not after it.
-  if (size_ > 0 && ::fallocate(fd_, 0, 0, static_cast<off_t>(size_)) != 0) {
+  const auto size_now = static_cast<off_t>(size_);
+  if (size_ > 0 && uninterrupted([&] { return ::fallocate(fd_, 0, 0, size_now); }) != 0) {
     const bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL;
-    const int result = unsupported ? ::ftruncate(fd_, static_cast<off_t>(size_)) : -1;
-    if (result != 0) {
+    if (!unsupported || uninterrupted([&] { return ::ftruncate(fd_, size_now); }) != 0) {
       const int error = errno;
       ::close(fd_);
       ::unlink(temporary_.c_str());
       forget(temporary_.c_str());
-      fail("reserving " + format_bytes(size_) + " for", path_, error);
+      fail_output("reserving " + format_bytes(size_) + " for", path_, error);
     }
   }
 }
 
 OutputFile::~OutputFile() {
   if (fd_ >= 0) ::close(fd_);
-  if (!committed_) {
-    ::unlink(temporary_.c_str());
-    forget(temporary_.c_str());
-  }
+  if (!committed_) ::unlink(temporary_.c_str());
+  forget(temporary_.c_str());
 }
 
 void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
@@ -227,7 +186,7 @@ void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
     const ssize_t put = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (put < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;
-      fail("writing", path_, errno);
+      fail_output("writing", path_, errno);
     }
     offset += static_cast<std::uint64_t>(put);
     bytes = bytes.subspan(static_cast<std::size_t>(put));
@@ -240,29 +199,29 @@ void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
 
 void OutputFile::sync() {
   QTZ_CHECK(!committed_);
-  if (!synced_ && ::fsync(fd_) != 0) fail("syncing", path_, errno);
+  if (!synced_ && uninterrupted([&] { return ::fsync(fd_); }) != 0) fail_output("syncing", path_, errno);
   synced_ = true;
 }
 
-void OutputFile::commit() {
-  sync();
+FileIdentity OutputFile::identity() const {
+  struct stat own {};
+  if (::fstat(fd_, &own) != 0) fail_output("looking at", path_, errno);
+  return {own.st_dev, own.st_ino};
+}
+
+void OutputFile::copy_mode_of_old() {
   struct stat old {};
-  if (options_.overwrite && ::stat(path_.c_str(), &old) == 0 && ::fchmod(fd_, old.st_mode & 07777) != 0) {
-    fail("setting permissions of", path_, errno);
-  }
-  const int fd = fd_;
-  fd_ = -1;
-  if (::close(fd) != 0) fail("closing", path_, errno);
-  const int result = options_.overwrite ? std::rename(temporary_.c_str(), path_.c_str())
-                                        : rename_without_replacing(temporary_, path_);
-  if (result != 0) {
-    if (errno == EEXIST)
-      throw Error(ErrorKind::output, "output " + shown(path_) + " appeared during the run");
-    fail("renaming to", path_, errno);
-  }
-  committed_ = true;
-  forget(temporary_.c_str());
-  sync_folder(folder_of(path_));
+  if (!options_.overwrite || ::stat(path_.c_str(), &old) != 0) return;
+  if (::fchmod(fd_, old.st_mode & 07777) != 0) fail_output("setting permissions of", path_, errno);
+}
+
+void OutputFile::close() {
+  // Some file systems say only here that they could not keep what was written. After EINTR it is closed too.
+  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) fail_output("closing", path_, errno);
+}
+
+void OutputFile::commit() {
+  commit_together({{this}});
 }
 
 void remove_temporary_files() noexcept {

@@ -145,7 +145,7 @@ class Outputs final : public TileWorker::Writer {
     return files;
   }
 
-  /// Lays the plan's manifest beside its first file; it gets its name after all the others.
+  /// Lays the plan's manifest beside its first file.
   void add_manifest(std::size_t plan, const Manifest& manifest) {
     const std::string text = to_text(manifest);
     manifests_.push_back(std::make_unique<OutputFile>(manifest_path(files_[plan].front()->path()),
@@ -153,22 +153,22 @@ class Outputs final : public TileWorker::Writer {
     manifests_.back()->write(0, std::as_bytes(std::span(text)));
   }
 
-  /// The first file of a plan is the one that readers open, so it comes last.
+  /// The first file of a plan is the one that readers open, so of the files it gets its name last. A manifest
+  /// comes after the files that it speaks of.
   std::vector<fs::path> commit() {
+    std::vector<std::vector<OutputFile*>> artifacts(files_.size());
     std::vector<fs::path> paths;
-    // What can fail for want of space or by the disk fails before the first file gets its name.
-    for (auto& of_plan : files_) {
-      for (const auto& file : of_plan) file->sync();
+    for (std::size_t plan = 0; plan < files_.size(); ++plan) {
+      for (const auto& file : files_[plan]) {
+        artifacts[plan].insert(artifacts[plan].begin(), file.get());
+        paths.push_back(file->path());
+      }
     }
-    for (const auto& file : manifests_) file->sync();
-    for (auto& of_plan : files_) {
-      for (auto file = of_plan.rbegin(); file != of_plan.rend(); ++file) (*file)->commit();
-      for (const auto& file : of_plan) paths.push_back(file->path());
+    for (std::size_t plan = 0; plan < manifests_.size(); ++plan) {
+      artifacts[plan].push_back(manifests_[plan].get());
+      paths.push_back(manifests_[plan]->path());
     }
-    for (const auto& file : manifests_) {
-      file->commit();
-      paths.push_back(file->path());
-    }
+    commit_together(artifacts);
     return paths;
   }
 
@@ -176,7 +176,7 @@ class Outputs final : public TileWorker::Writer {
   ErrorSample& errors_;
   OutputOptions output_options_;
   OutputHashes* hashes_ = nullptr;
-  std::vector<std::unique_ptr<OutputFile>> manifests_;
+  std::vector<std::unique_ptr<OutputFile>> manifests_;  ///< none, or one for each plan
   std::vector<std::vector<std::unique_ptr<OutputFile>>> files_;
 };
 

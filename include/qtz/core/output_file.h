@@ -1,5 +1,5 @@
 // A file that appears under its final name complete or not at all: written under a temporary name in the same
-// folder, synced, renamed, folder synced. Destroyed without commit(), it leaves nothing behind.
+// folder, synced, renamed, folder synced. Destroyed without being committed, it leaves nothing behind.
 #pragma once
 
 #include <atomic>
@@ -39,11 +39,15 @@ class OutputFile {
   /// write may follow. Throws output.
   void sync();
 
-  /// fsync, rename to the final name, fsync of the folder. After it returns the file is durable. Throws
-  /// output.
+  /// commit_together() of this file alone.
   void commit();
 
  private:
+  friend void commit_together(const std::vector<std::vector<OutputFile*>>& artifacts);
+  FileIdentity identity() const;
+  void copy_mode_of_old();
+  void close();
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   std::uint64_t size_ = 0;
@@ -56,6 +60,16 @@ class OutputFile {
 
 /// Bytes that may still be written in that folder; nullopt where the system does not tell.
 std::optional<std::uint64_t> free_space(const std::filesystem::path& folder) noexcept;
+
+/// Gives the files of a run their names: fsync of all, rename to the final names, fsync of the folders. After
+/// it returns they are durable. Throws output, and then everything is as before: no new file has its name,
+/// replaced ones have theirs again; where that cannot be had, the message says what is found under which
+/// name.
+///
+/// The files of an artifact get their names in the order given, and the one that readers open comes last. Of
+/// several files the old ones go before the new ones come, so that a process killed in between leaves an
+/// artifact without its last file rather than a mixture; a single file is replaced in one step.
+void commit_together(const std::vector<std::vector<OutputFile*>>& artifacts);
 
 /// The checks of OutputFile's constructor without creating anything, for plans and before long reads.
 void check_output_possible(const std::filesystem::path& path, std::uint64_t size,

@@ -1,0 +1,201 @@
+// The moment at which outputs get their names: all of them, or none.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <set>
+
+#include "output_place.h"
+#include "qtz/core/error.h"
+#include "qtz/core/output_file.h"
+#include "retry.h"
+
+namespace qtz {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Keeps a second SIGINT from ending the process between two names. What comes meanwhile is delivered at the
+/// end.
+class StopSignalsHeld {
+ public:
+  StopSignalsHeld() noexcept {
+    sigset_t stop;
+    ::sigemptyset(&stop);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&stop, number);
+    ::pthread_sigmask(SIG_BLOCK, &stop, &before_);
+  }
+  ~StopSignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  StopSignalsHeld(const StopSignalsHeld&) = delete;
+  StopSignalsHeld& operator=(const StopSignalsHeld&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+/// rename that refuses to replace; on file systems without that, a hard link does the same.
+int rename_without_replacing(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  if (::link(from.c_str(), to.c_str()) != 0) return -1;
+  ::unlink(from.c_str());
+  return 0;
+}
+
+void sync_folder(const fs::path& folder) {
+  const int fd = uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (fd < 0 && errno == EACCES) return;  // a folder to drop files into, which may not be listed
+  if (fd < 0) fail_output("opening folder", folder, errno);
+  const int result = uninterrupted([&] { return ::fsync(fd); });
+  const int error = errno;
+  ::close(fd);
+  // Some network file systems cannot sync a folder.
+  if (result != 0 && error != EINVAL && error != ENOTSUP) fail_output("syncing folder", folder, error);
+}
+
+/// A file's way from its temporary name to its own, and the way back. What had the name before is kept under
+/// a temporary name until nothing can fail any more.
+class Naming {
+ public:
+  Naming(fs::path path, fs::path temporary, FileIdentity own, bool overwrite)
+      : path_(std::move(path)), temporary_(std::move(temporary)), own_(own), overwrite_(overwrite) {}
+
+  /// The name is free from now on.
+  void set_old_aside() {
+    if (!has_old()) return;
+    const fs::path kept = temporary_path(path_);
+    if (std::rename(path_.c_str(), kept.c_str()) != 0) fail_output("replacing", path_, errno);
+    kept_ = kept;
+  }
+
+  /// The name stays where it is until the new file takes it. Without hard links the old file is not kept.
+  void keep_old() {
+    if (!has_old()) return;
+    const fs::path kept = temporary_path(path_);
+    if (::link(path_.c_str(), kept.c_str()) == 0) {
+      kept_ = kept;
+    } else {
+      lost_ = true;
+    }
+  }
+
+  void take_name() {
+    const int result = overwrite_ ? std::rename(temporary_.c_str(), path_.c_str())
+                                  : rename_without_replacing(temporary_, path_);
+    if (result != 0) {
+      if (errno == EEXIST)
+        throw Error(ErrorKind::output, "output " + shown(path_) + " appeared during the run");
+      fail_output("renaming to", path_, errno);
+    }
+    named_ = true;
+  }
+
+  /// As it was before. False if that is not possible.
+  bool take_back() noexcept {
+    if (named_ && is_of_another_run()) {
+      drop_old();
+      return true;
+    }
+    if (!kept_.empty()) {
+      if (std::rename(kept_.c_str(), path_.c_str()) != 0) return false;
+      drop_old();  // renaming one of a file's two names to the other does nothing
+      return true;
+    }
+    return !named_ || (!lost_ && ::unlink(path_.c_str()) == 0);
+  }
+
+  /// What a person finds who looks for the file after take_back() failed.
+  std::string whereabouts() const {
+    return shown(path_) + (named_ ? " is new and complete" : " is gone") +
+           (kept_.empty() ? "" : ", what it was before is " + shown(kept_));
+  }
+
+  void drop_old() noexcept {
+    if (!kept_.empty()) ::unlink(kept_.c_str());
+  }
+
+ private:
+  bool has_old() const {
+    struct stat old {};
+    if (!overwrite_ || ::lstat(path_.c_str(), &old) != 0) return false;
+    if (S_ISDIR(old.st_mode)) fail_output("replacing", path_, EISDIR);
+    return true;
+  }
+
+  bool is_of_another_run() const noexcept {
+    struct stat status {};
+    return ::stat(path_.c_str(), &status) == 0 && FileIdentity{status.st_dev, status.st_ino} != own_;
+  }
+
+  fs::path path_;
+  fs::path temporary_;
+  FileIdentity own_;
+  fs::path kept_;  ///< the old file, empty if there was none or it is not kept
+  bool overwrite_;
+  bool named_ = false;
+  bool lost_ = false;  ///< there was an old file, and it is not kept
+};
+
+/// Readers open an artifact's last file first. It must not be met beside others that are not of the same run,
+/// old or new, even when the process is killed here: so the old last file goes first.
+void name_artifact(std::span<Naming> files) {
+  for (std::size_t file = files.size() - 1; file > 0; --file) files[file].set_old_aside();
+  files[0].keep_old();
+  for (Naming& file : files) file.take_name();
+}
+
+/// "; what could not be undone", empty if nothing is left of the run.
+std::string take_back(std::vector<std::vector<Naming>>& artifacts) {
+  std::string left;
+  for (auto artifact = artifacts.rbegin(); artifact != artifacts.rend(); ++artifact) {
+    for (auto file = artifact->rbegin(); file != artifact->rend(); ++file) {
+      if (!file->take_back()) left += "; " + file->whereabouts();
+    }
+  }
+  return left;
+}
+
+}  // namespace
+
+void commit_together(const std::vector<std::vector<OutputFile*>>& artifacts) {
+  std::vector<std::vector<Naming>> namings;
+  std::set<fs::path> folders;
+  for (const auto& artifact : artifacts) {
+    QTZ_CHECK(!artifact.empty());
+    namings.emplace_back();
+    for (OutputFile* file : artifact) {
+      file->sync();
+      file->copy_mode_of_old();
+      namings.back().emplace_back(file->path_, file->temporary_, file->identity(), file->options_.overwrite);
+      folders.insert(folder_of(file->path_));
+    }
+  }
+
+  const StopSignalsHeld held;
+  try {
+    for (auto& artifact : namings) name_artifact(artifact);
+    // Open until here: the lock keeps other runs from taking the temporary file for a left-over.
+    for (const auto& artifact : artifacts) {
+      for (OutputFile* file : artifact) file->close();
+    }
+    for (const fs::path& folder : folders) sync_folder(folder);
+  } catch (const Error& error) {
+    const std::string left = take_back(namings);
+    throw Error(error.kind(), error.message() + left, error.hint());
+  } catch (...) {
+    take_back(namings);
+    throw;
+  }
+  for (const auto& artifact : artifacts) {
+    for (OutputFile* file : artifact) file->committed_ = true;
+  }
+  for (auto& artifact : namings) {
+    for (Naming& file : artifact) file.drop_old();
+  }
+}
+
+}  // namespace qtz
