@@ -129,9 +129,14 @@ struct Source {
 Source open_source(const JobFlags& flags) {
   PlanOptions options = parse_plan_options(flags);
   const ModelOptions model_options = parse_model_options(flags);
-  if (!flags.imatrix.empty()) options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
+  std::vector<ManifestInput> given;
+  if (!flags.imatrix.empty()) {
+    given.push_back(given_input(flags.imatrix));
+    options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
+  }
+  if (!flags.metadata.empty()) given.push_back(given_input(flags.metadata));
   const GgufModel model = open_model(flags.input, model_options);
-  return {plan_to_verify(model, options), manifest_inputs(model, {flags.imatrix, flags.metadata})};
+  return {plan_to_verify(model, options), manifest_inputs(model, std::move(given))};
 }
 
 /// The manifest to hold against the artifact: the one named, or the one that lies beside it. Empty: none.

@@ -230,15 +230,14 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   for (const FileType* type : types) names.push_back(type->name);
   job.outputs = output_names(flags.input, flags.output, names);
 
-  if (!flags.recipe.empty()) {
-    plan_options.types.recipe = read_recipe(flags.recipe);
-    job.protect.push_back(identity_of(flags.recipe));
+  for (const std::string& file : {flags.imatrix, flags.recipe, flags.metadata}) {
+    if (file.empty()) continue;
+    job.given.push_back(given_input(file));
+    job.protect.push_back(job.given.back().stamp->identity);
   }
-  if (!flags.metadata.empty()) job.protect.push_back(identity_of(flags.metadata));
-  if (!flags.imatrix.empty()) {
+  if (!flags.recipe.empty()) plan_options.types.recipe = read_recipe(flags.recipe);
+  if (!flags.imatrix.empty())
     plan_options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
-    job.protect.push_back(plan_options.importance->file().identity());
-  }
   protect_folder(flags.input, job.protect);
   job.model = open_model(flags.input, model_options);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
@@ -297,8 +296,7 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
   recipe.add("keep_split", flags.keep_split);
   recipe.add("split_max_size", flags.split_max_size);
 
-  return {std::move(recipe).take(),
-          manifest_inputs(job.model, {flags.imatrix, flags.recipe, flags.metadata})};
+  return {std::move(recipe).take(), manifest_inputs(job.model, job.given)};
 }
 
 }  // namespace qtz::cli

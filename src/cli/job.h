@@ -52,6 +52,7 @@ struct Job {
   GgufModel model;
   std::vector<QuantPlan> plans;
   std::vector<std::filesystem::path> outputs;
+  std::vector<ManifestInput> given;   ///< importance matrix, recipe, metadata
   std::vector<FileIdentity> protect;  ///< files of the command line that must never be written over
   unsigned threads = 1;               ///< as asked for
   std::uint64_t max_memory = 0;

@@ -20,8 +20,10 @@ std::string shown(const std::filesystem::path& path) {
   return printable(path.native());
 }
 
-std::int64_t mtime_ns(const struct stat& status) {
-  return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
+FileStamp stamp_from(const struct stat& status) {
+  return {{status.st_dev, status.st_ino},
+          static_cast<std::uint64_t>(status.st_size),
+          static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
 [[noreturn]] void fail_to_open(const std::filesystem::path& path, int error) {
@@ -46,9 +48,7 @@ InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
     ::close(fd_);
     throw WrongFile(shown(path_) + " is not a regular file");
   }
-  size_ = static_cast<std::uint64_t>(status.st_size);
-  mtime_ns_ = mtime_ns(status);
-  identity_ = {status.st_dev, status.st_ino};
+  stamp_ = stamp_from(status);
 }
 
 InputFile::~InputFile() {
@@ -56,30 +56,24 @@ InputFile::~InputFile() {
 }
 
 InputFile::InputFile(InputFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      fd_(std::exchange(other.fd_, -1)),
-      size_(other.size_),
-      mtime_ns_(other.mtime_ns_),
-      identity_(other.identity_) {}
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), stamp_(other.stamp_) {}
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
   if (this != &other) {
     if (fd_ >= 0) ::close(fd_);
     path_ = std::move(other.path_);
     fd_ = std::exchange(other.fd_, -1);
-    size_ = other.size_;
-    mtime_ns_ = other.mtime_ns_;
-    identity_ = other.identity_;
+    stamp_ = other.stamp_;
   }
   return *this;
 }
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   const auto end = checked_add(offset, out.size());
-  if (!end || *end > size_) {
+  if (!end || *end > size()) {
     throw Error(ErrorKind::input_invalid, shown(path_) + ": needs " + std::to_string(out.size()) +
                                               " bytes at offset " + std::to_string(offset) +
-                                              " but the file has only " + std::to_string(size_));
+                                              " but the file has only " + std::to_string(size()));
   }
   while (!out.empty()) {
     const ssize_t got = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
@@ -102,10 +96,7 @@ void InputFile::check_unchanged() const {
   if (::fstat(fd_, &status) != 0) {
     throw Error(ErrorKind::input_missing, "cannot stat " + shown(path_) + ": " + std::strerror(errno));
   }
-  if (static_cast<std::uint64_t>(status.st_size) != size_ || mtime_ns(status) != mtime_ns_) {
-    throw Error(ErrorKind::input_invalid, shown(path_) + " was changed while it was read",
-                "run again when it is complete");
-  }
+  if (stamp_from(status) != stamp_) fail_as_changed(path_);
 }
 
 namespace {
@@ -144,10 +135,15 @@ std::string read_text_file_or_pipe(const std::filesystem::path& path, std::uint6
   return is_pipe(path) ? read_pipe(path, limit) : read_text_file(path, limit);
 }
 
-FileIdentity identity_of(const std::filesystem::path& path) {
+FileStamp stamp_of(const std::filesystem::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) fail_to_open(path, errno);
-  return {status.st_dev, status.st_ino};
+  return stamp_from(status);
+}
+
+void fail_as_changed(const std::filesystem::path& path) {
+  throw Error(ErrorKind::input_invalid, shown(path) + " was changed while it was read",
+              "run again when it is complete");
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t limit) {

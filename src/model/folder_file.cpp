@@ -33,7 +33,7 @@ std::string read_folder_text(const std::filesystem::path& path, std::uint64_t li
   return text;
 }
 
-std::vector<std::filesystem::path> side_files_of(const std::filesystem::path& folder) {
+std::vector<SideFile> side_files_of(const std::filesystem::path& folder) {
   namespace fs = std::filesystem;
   constexpr std::string_view kExtensions[] = {".json", ".txt", ".model", ".jinja", ".md", ".tiktoken"};
   std::vector<fs::path> files;
@@ -52,7 +52,9 @@ std::vector<std::filesystem::path> side_files_of(const std::filesystem::path& fo
     if (at->is_regular_file(unknown)) files.push_back(at->path());
   }
   std::sort(files.begin(), files.end());
-  return files;
+  std::vector<SideFile> side_files;
+  for (const fs::path& file : files) side_files.push_back({file, stamp_of(file)});
+  return side_files;
 }
 
 }  // namespace qtz

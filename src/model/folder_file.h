@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "qtz/model/gguf_model.h"
+
 namespace qtz {
 
 /// False only if nothing has that name. Nothing is opened, so a FIFO does not wait. Throws input_missing for
@@ -19,6 +21,6 @@ std::string read_folder_text(const std::filesystem::path& path, std::uint64_t li
 
 /// The files of a model's folder, and of the folders in it, that may say something about the model: settings,
 /// vocabularies, templates, the model card. Sorted by name; no weights, and nothing that qtz itself wrote.
-std::vector<std::filesystem::path> side_files_of(const std::filesystem::path& folder);
+std::vector<SideFile> side_files_of(const std::filesystem::path& folder);
 
 }  // namespace qtz

@@ -118,6 +118,8 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
                             std::shared_ptr<const SafetensorsSource> source, const ModelOptions& options) {
   const auto config_path = folder / "config.json";
   GgufModel model;
+  model.folder = folder;
+  model.side_files = side_files_of(folder);
   ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
   refuse_quantized(folder, config);
   ArchSpec spec = choose_architecture(config, options);
@@ -174,8 +176,6 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   }
   for (const KvList::Entry& entry : keys.entries()) model.metadata.set(entry.key, entry.value);
 
-  model.folder = folder;
-  model.side_files = side_files_of(folder);
   model.skipped = std::move(build.skipped);
   model.warnings.insert(model.warnings.end(), build.warnings.begin(), build.warnings.end());
   return model;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
@@ -90,16 +91,19 @@ std::string hash_file(const InputFile& file, Progress& progress, const CancelTok
 
 }  // namespace
 
-std::vector<ManifestInput> manifest_inputs(const GgufModel& model, const std::vector<fs::path>& given) {
+ManifestInput given_input(const fs::path& path) {
+  return {path, printable(path.filename().native()), true, stamp_of(path)};
+}
+
+std::vector<ManifestInput> manifest_inputs(const GgufModel& model, std::vector<ManifestInput> given) {
   std::vector<ManifestInput> inputs;
-  const auto add = [&](const fs::path& path, const fs::path& name, bool shapes_tensors) {
-    inputs.push_back({path, printable(name.native()), shapes_tensors});
-  };
-  for (const InputFile& file : model.source->files()) add(file.path(), file.path().filename(), true);
-  for (const fs::path& file : model.side_files) add(file, file.lexically_relative(model.folder), false);
-  for (const fs::path& file : given) {
-    if (!file.empty()) add(file, file.filename(), true);
+  for (const InputFile& file : model.source->files())
+    inputs.push_back({file.path(), printable(file.path().filename().native()), true, file.stamp()});
+  for (const SideFile& file : model.side_files) {
+    const fs::path name = file.path.lexically_relative(model.folder);
+    inputs.push_back({file.path, printable(name.native()), false, file.stamp});
   }
+  std::move(given.begin(), given.end(), std::back_inserter(inputs));
   return inputs;
 }
 
@@ -157,6 +161,7 @@ std::vector<ManifestFile> hash_files(const std::vector<ManifestInput>& files, un
   progress.begin("hash", total, files.size());
   parallel_for(files.size(), threads, cancel, [&](unsigned, std::uint64_t index) {
     const InputFile file(files[index].path);
+    if (file.stamp() != files[index].stamp.value_or(file.stamp())) fail_as_changed(file.path());
     hashed[index].bytes = file.size();
     hashed[index].sha256 = hash_file(file, progress, cancel);
     progress.tensor_done(files[index].name);

@@ -27,7 +27,7 @@ std::vector<ManifestInput> files_of(const fs::path& artifact, const GgufSource* 
   std::vector<ManifestInput> files;
   if (file == nullptr) return {{artifact, printable(artifact.filename().native())}};
   for (const InputFile& each : file->files()) {
-    files.push_back({each.path(), printable(each.path().filename().native())});
+    files.push_back({each.path(), printable(each.path().filename().native()), true, each.stamp()});
   }
   return files;
 }

@@ -16,6 +16,14 @@ struct FileIdentity {
   bool operator==(const FileIdentity&) const = default;
 };
 
+/// What tells a file from another one, or from what it was before somebody wrote to it.
+struct FileStamp {
+  FileIdentity identity;
+  std::uint64_t size = 0;
+  std::int64_t mtime_ns = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
 class InputFile {
  public:
   /// Opens `path` for reading. Throws input_missing when it does not exist or may not be read, input_invalid
@@ -28,8 +36,10 @@ class InputFile {
   InputFile& operator=(const InputFile&) = delete;
 
   const std::filesystem::path& path() const noexcept { return path_; }
-  std::uint64_t size() const noexcept { return size_; }
-  FileIdentity identity() const noexcept { return identity_; }
+  std::uint64_t size() const noexcept { return stamp_.size; }
+  FileIdentity identity() const noexcept { return stamp_.identity; }
+  /// At opening.
+  const FileStamp& stamp() const noexcept { return stamp_; }
 
   /// Reads exactly out.size() bytes at `offset`, retrying short reads and EINTR. Thread-safe.
   /// Throws input_invalid when the file ends before that, input_missing on an I/O error.
@@ -41,9 +51,7 @@ class InputFile {
  private:
   std::filesystem::path path_;
   int fd_ = -1;
-  std::uint64_t size_ = 0;
-  std::int64_t mtime_ns_ = 0;
-  FileIdentity identity_;
+  FileStamp stamp_;
 };
 
 /// The whole content of a small file. Throws input_invalid when it is larger than `limit` bytes or changes
@@ -55,6 +63,9 @@ std::string read_text_file(const std::filesystem::path& path, std::uint64_t limi
 std::string read_text_file_or_pipe(const std::filesystem::path& path, std::uint64_t limit);
 
 /// Of whatever has that name, without opening it. Throws input_missing.
-FileIdentity identity_of(const std::filesystem::path& path);
+FileStamp stamp_of(const std::filesystem::path& path);
+
+/// What is said of a file that is not what it was when the run began with it.
+[[noreturn]] void fail_as_changed(const std::filesystem::path& path);
 
 }  // namespace qtz

@@ -30,6 +30,12 @@ struct ModelOptions {
   std::optional<std::filesystem::path> metadata_file;  ///< --metadata: JSON of general.* overrides
 };
 
+/// A file beside the weights, and what it was before it was read.
+struct SideFile {
+  std::filesystem::path path;
+  FileStamp stamp;
+};
+
 /// Everything make_plan needs; pure data plus expressions over the source.
 struct GgufModel {
   std::shared_ptr<const TensorSource> source;
@@ -38,11 +44,10 @@ struct GgufModel {
   std::vector<ModelTensor> tensors;  ///< every stored tensor is used or named in `skipped`
   std::vector<std::string> skipped;  ///< stored tensors left out on purpose, with the reason: "name: why"
   std::vector<std::string> warnings;
-  std::filesystem::path folder;  ///< a hub folder; empty for a file
-  std::vector<std::filesystem::path>
-      side_files;                  ///< its files that may say something about the model; no weights
-  std::vector<std::string> notes;  ///< one-line facts for the pre-flight: tokenizer kind, template, ...
-  bool generic = false;            ///< no config.json: weights under their own names
+  std::filesystem::path folder;      ///< a hub folder; empty for a file
+  std::vector<SideFile> side_files;  ///< its files that may say something about the model; no weights
+  std::vector<std::string> notes;    ///< one-line facts for the pre-flight: tokenizer kind, template, ...
+  bool generic = false;              ///< no config.json: weights under their own names
   bool from_gguf = false;
 };
 

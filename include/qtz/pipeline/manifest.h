@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,12 +43,14 @@ struct ManifestInput {
   std::filesystem::path path;
   std::string name;            ///< what the manifest calls it
   bool shapes_tensors = true;  ///< weights, importance, rules; others may say something about the model
+  std::optional<FileStamp> stamp = {};  ///< what it was when the run took from it
 };
 
-/// The files with the model's weights, those beside them (by their names inside the folder), and `given`,
-/// what a person named besides. An empty path in `given` is no file.
-std::vector<ManifestInput> manifest_inputs(const GgufModel& model,
-                                           const std::vector<std::filesystem::path>& given);
+/// A file that a person named besides the model, as it is now. Throws input_missing.
+ManifestInput given_input(const std::filesystem::path& path);
+
+/// The files with the model's weights, those beside them (by their names inside the folder), and `given`.
+std::vector<ManifestInput> manifest_inputs(const GgufModel& model, std::vector<ManifestInput> given);
 
 /// What a manifest says of its run.
 struct ManifestFacts {
@@ -65,7 +68,8 @@ std::string to_text(const Manifest& manifest);
 /// Throws input_missing, and input_invalid for what is no manifest or one of a later version of the format.
 Manifest read_manifest(const std::filesystem::path& path);
 
-/// The SHA-256 of each file, several at a time, in bounded memory. Throws what reading throws.
+/// The SHA-256 of each file, several at a time, in bounded memory. Throws what reading throws, and
+/// input_invalid for a file that is not what its stamp says any more.
 std::vector<ManifestFile> hash_files(const std::vector<ManifestInput>& files, unsigned threads,
                                      Progress& progress, const CancelToken& cancel);
 
