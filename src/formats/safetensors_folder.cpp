@@ -126,6 +126,7 @@ SafetensorsFiles find_in_folder(const fs::path& folder) {
 SafetensorsFiles find_safetensors(const fs::path& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return find_in_folder(path);
+  if (error) throw Error(ErrorKind::input_missing, "cannot open " + shown(path) + ": " + error.message());
   SafetensorsFiles found;
   if (path.native().ends_with(".index.json")) {
     found.index = path;

@@ -51,6 +51,10 @@ std::vector<SideFile> side_files_of(const std::filesystem::path& folder) {
     if (!says_something || at->path().native().ends_with(".manifest.json")) continue;
     if (at->is_regular_file(unknown)) files.push_back(at->path());
   }
+  if (failure) {
+    throw Error(ErrorKind::input_missing,
+                "cannot list folder " + printable(folder.native()) + ": " + failure.message());
+  }
   std::sort(files.begin(), files.end());
   std::vector<SideFile> side_files;
   for (const fs::path& file : files) side_files.push_back({file, stamp_of(file)});

@@ -21,6 +21,7 @@ std::string read_folder_text(const std::filesystem::path& path, std::uint64_t li
 
 /// The files of a model's folder, and of the folders in it, that may say something about the model: settings,
 /// vocabularies, templates, the model card. Sorted by name; no weights, and nothing that qtz itself wrote.
+/// Throws input_missing when the folder cannot be listed.
 std::vector<SideFile> side_files_of(const std::filesystem::path& folder);
 
 }  // namespace qtz

@@ -64,7 +64,9 @@ GgufModel open_any(const fs::path& input, const ModelOptions& options) {
   std::error_code error;
   const fs::file_status status = fs::status(input, error);
   if (!fs::exists(status)) {
-    throw Error(ErrorKind::input_missing, printable(input.native()) + ": no such file or folder");
+    const bool absent = status.type() == fs::file_type::not_found;
+    throw Error(ErrorKind::input_missing,
+                printable(input.native()) + ": " + (absent ? "no such file or folder" : error.message()));
   }
   const bool is_folder = fs::is_directory(status);
   if (!is_folder && is_gguf(input)) {
