@@ -241,7 +241,7 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   protect_folder(flags.input, job.protect);
   job.model = open_model(flags.input, model_options);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
-  job.memory = memory_need(job.plans, job.threads, job.max_memory);
+  job.memory = memory_need(job.plans, job.threads, job.max_memory, flags.manifest);
   return job;
 }
 

@@ -15,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kSchema = 1;
-constexpr std::uint64_t kHashedAtOnce = 1 << 20;
+constexpr std::uint64_t kHashedAtOnce = 64 << 10;
 constexpr JsonLimits kLimits{.max_bytes = 64u << 20};
 
 JsonArray files_json(const std::vector<ManifestFile>& files) {

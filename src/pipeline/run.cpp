@@ -30,6 +30,18 @@ constexpr std::uint64_t kRunBytes = 1 << 20;
 
 constexpr std::size_t kWorstTensors = 3;
 
+/// The library of hashes.
+constexpr std::uint64_t kHashBytes = 2 << 20;
+
+/// A tensor's entry in a manifest and a hash in the making.
+constexpr std::uint64_t kManifestEntryBytes = 2 << 10;
+
+std::uint64_t memory_of_manifests(std::span<const QuantPlan> plans) {
+  std::uint64_t tensors = 0;
+  for (const QuantPlan& plan : plans) tensors += plan.entries.size();
+  return kHashBytes + tensors * kManifestEntryBytes;
+}
+
 std::uint64_t memory_of(const TileQueue& queue, std::uint64_t workers) {
   return workers * (TileWorker::memory(queue.bounds()) + queue.bounds().staging_bytes + kThreadBytes);
 }
@@ -59,9 +71,9 @@ std::string enough_for(std::uint64_t bytes) {
   return std::to_string(bytes / 1'000'000 + 2) + "M";
 }
 
-/// As many threads as max_memory has room for.
-MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_memory) {
-  const std::uint64_t held = resident_bytes() + kRunBytes;
+/// As many threads as max_memory has room for, beside `more`.
+MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_memory, std::uint64_t more) {
+  const std::uint64_t held = resident_bytes() + kRunBytes + more;
   for (unsigned fitting = useful_threads(queue, threads); fitting > 0; --fitting) {
     const std::uint64_t bytes = held + memory_of(queue, fitting);
     if (max_memory == 0 || bytes <= max_memory) return {fitting, bytes};
@@ -73,9 +85,10 @@ MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_m
               "--max-memory " + enough_for(least) + " is enough");
 }
 
-unsigned threads_within(const TileQueue& queue, const RunOptions& options, Progress& progress) {
+unsigned threads_within(const TileQueue& queue, const RunOptions& options, std::uint64_t more,
+                        Progress& progress) {
   const unsigned threads = useful_threads(queue, options.threads);
-  const unsigned fitting = need_of(queue, options.threads, options.max_memory).threads;
+  const unsigned fitting = need_of(queue, options.threads, options.max_memory, more).threads;
   if (fitting < threads) {
     progress.warn("--max-memory leaves room for " + std::to_string(fitting) + " of " +
                   std::to_string(threads) + " threads");
@@ -319,8 +332,9 @@ std::uint64_t stored_bytes(const TileJob& job) {
 
 }  // namespace
 
-MemoryNeed memory_need(std::span<const QuantPlan> plans, unsigned threads, std::uint64_t max_memory) {
-  return need_of(TileQueue(plans), threads, max_memory);
+MemoryNeed memory_need(std::span<const QuantPlan> plans, unsigned threads, std::uint64_t max_memory,
+                       bool manifest) {
+  return need_of(TileQueue(plans), threads, max_memory, manifest ? memory_of_manifests(plans) : 0);
 }
 
 std::uint64_t working_memory(std::span<const QuantPlan> plans, unsigned threads) {
@@ -351,7 +365,8 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
   const auto start = std::chrono::steady_clock::now();
   const TensorSource& source = *plans.front().source;
   const TileQueue queue(plans);
-  const unsigned threads = threads_within(queue, options, progress);
+  const std::uint64_t for_manifests = options.manifest == nullptr ? 0 : memory_of_manifests(plans);
+  const unsigned threads = threads_within(queue, options, for_manifests, progress);
   ErrorSample errors(queue, backend);
   Outputs files(plans, outputs, options, errors);
 

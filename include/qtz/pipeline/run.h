@@ -54,7 +54,8 @@ struct MemoryNeed {
 
 /// What execute() would take if it began now. Throws resource when max_memory is too small even for one
 /// thread, as execute() does; 0 is no limit.
-MemoryNeed memory_need(std::span<const QuantPlan> plans, unsigned threads, std::uint64_t max_memory);
+MemoryNeed memory_need(std::span<const QuantPlan> plans, unsigned threads, std::uint64_t max_memory,
+                       bool manifest = false);
 
 /// Bytes of working memory execute() will use for these plans together with that many threads, beside the
 /// plans.
