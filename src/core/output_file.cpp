@@ -148,7 +148,9 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
     });
     if (fd_ < 0 && (errno != EEXIST || attempt > 100)) fail_output("cannot create", path_, errno);
     if (fd_ < 0) continue;
-    ::flock(fd_, LOCK_EX | LOCK_NB);  // tells other runs that this temporary file is alive
+    // Tells other runs that this temporary file is alive. One that is looking for left-overs may have it now,
+    // for a moment: wait for what it does.
+    uninterrupted([&] { return ::flock(fd_, LOCK_EX); });
     struct stat own {};
     if (::fstat(fd_, &own) == 0 && own.st_nlink == 0) {
       // Between open and flock another run took it for a left-over: start again under another name.
