@@ -30,6 +30,12 @@ std::string without_extension(const std::string& name, std::string_view extensio
   return name.substr(0, name.size() - extension.size());
 }
 
+/// Ways to name a stream instead of a file: an artifact is written by position and then renamed.
+bool names_a_stream(std::string_view output) {
+  return output == "-" || output == "/dev/stdout" || output == "/dev/stderr" ||
+         output.starts_with("/dev/fd/") || output.starts_with("/proc/self/fd/");
+}
+
 std::string replace_type(std::string text, std::string_view type) {
   for (auto at = text.find(kTypeField); at != std::string::npos;
        at = text.find(kTypeField, at + type.size())) {
@@ -57,8 +63,9 @@ std::string model_label(const fs::path& input) {
 
 std::vector<fs::path> output_names(const fs::path& input, const std::string& output,
                                    std::span<const std::string_view> types) {
-  if (output == "-") {
-    throw Error(ErrorKind::usage, "an artifact cannot be written to standard output", "name a file with -o");
+  if (names_a_stream(output)) {
+    const std::string name = output == "-" ? "standard output" : printable(output);
+    throw Error(ErrorKind::usage, "an artifact cannot be written to " + name, "name a file with -o");
   }
   std::error_code ignored;
   const bool has_field = output.find(kTypeField) != std::string::npos;
