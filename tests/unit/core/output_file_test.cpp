@@ -293,6 +293,53 @@ TEST(OutputFile, TwoRunsToTheSameNameDoNotDisturbEachOther) {
   EXPECT_EQ(read_file(path), "first");
 }
 
+TEST(OutputFiles, GetTheirNamesAllOrNone) {
+  const ScratchFolder folder;
+  OutputFile first(folder.path() / "first", 3, {});
+  OutputFile second(folder.path() / "second", 3, {});
+  OutputFile other(folder.path() / "other", 3, {});
+  folder.add("other", "theirs");
+  expect_error(ErrorKind::output, "other appeared during the run", [&] {
+    commit_together({{&first, &second}, {&other}});
+  });
+  EXPECT_FALSE(fs::exists(first.path()));
+  EXPECT_FALSE(fs::exists(second.path()));
+  EXPECT_EQ(read_file(other.path()), "theirs");
+}
+
+TEST(OutputFiles, ThatCannotAllReplaceTheOldOnesLeaveThemWhereTheyWere) {
+  const ScratchFolder folder;
+  const OutputOptions options{true, {}};
+  folder.add("single", "old single");
+  folder.add("first", "old first");
+  {
+    OutputFile single(folder.path() / "single", 3, options);
+    OutputFile last(folder.path() / "last", 3, options);
+    OutputFile first(folder.path() / "first", 3, options);
+    fs::create_directory(folder.path() / "last");
+    expect_error(ErrorKind::output, "last: Is a directory", [&] {
+      commit_together({{&single}, {&first, &last}});
+    });
+  }
+  EXPECT_EQ(read_file(folder.path() / "single"), "old single");
+  EXPECT_EQ(read_file(folder.path() / "first"), "old first");
+  EXPECT_EQ(folder.count(), 3u);
+}
+
+TEST(OutputFiles, ReplaceTheOldOnesAndKeepNothingOfThem) {
+  const ScratchFolder folder;
+  const OutputOptions options{true, {}};
+  std::vector<std::unique_ptr<OutputFile>> files;
+  for (const char* name : {"third", "second", "first"}) {
+    folder.add(name, "old");
+    files.push_back(std::make_unique<OutputFile>(folder.path() / name, 3, options));
+    files.back()->write(0, bytes_of("new"));
+  }
+  commit_together({{files[0].get(), files[1].get(), files[2].get()}});
+  for (const auto& file : files) EXPECT_EQ(read_file(file->path()), "new");
+  EXPECT_EQ(folder.count(), 3u);
+}
+
 TEST(OutputFile, TemporaryFilesCanBeRemovedFromASignalHandler) {
   const ScratchFolder folder;
   auto first = std::make_unique<OutputFile>(folder.path() / "a", 3, OutputOptions{});
