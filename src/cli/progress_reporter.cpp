@@ -2,6 +2,7 @@
 
 #include <system_error>
 
+#include "cli/signals.h"
 #include "qtz/core/error.h"
 
 namespace qtz::cli {
@@ -32,7 +33,10 @@ void ProgressReporter::begin(std::string_view stage, std::uint64_t total_bytes, 
   stopping_ = false;
   console_.event("progress", event_of(state()));
   try {
-    painter_ = std::thread([this] { paint_until_stopped(); });
+    painter_ = std::thread([this] {
+      leave_signals_to_main_thread();
+      paint_until_stopped();
+    });
   } catch (const std::system_error&) {
     // No thread to be had: the work goes on unseen, messages come out at the end.
   }

@@ -13,6 +13,8 @@
 namespace qtz::cli {
 namespace {
 
+constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGHUP};
+
 CancelToken g_cancel;
 std::atomic<int> g_signal{0};
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
@@ -61,13 +63,20 @@ void prepare_process() noexcept {
   install(SIGPIPE, SIG_IGN);
   install(SIGXFSZ, SIG_IGN);
   install(SIGABRT, on_abort);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int number : kStopSignals) {
     if (!is_ignored(number)) install(number, on_stop_signal);  // nohup and background shells keep their wish
   }
 }
 
 const CancelToken& cancel_token() noexcept {
   return g_cancel;
+}
+
+void leave_signals_to_main_thread() noexcept {
+  sigset_t stop;
+  ::sigemptyset(&stop);
+  for (const int number : kStopSignals) ::sigaddset(&stop, number);
+  ::pthread_sigmask(SIG_BLOCK, &stop, nullptr);
 }
 
 int received_signal() noexcept {

@@ -143,11 +143,16 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
   remove_stale_temporaries(path_);
   for (int attempt = 0; fd_ < 0; ++attempt) {
     temporary_ = temporary_path(path_);
+    remember(temporary_.c_str());  // before it is there: a signal may come right after
     fd_ = uninterrupted([&] {
       return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     });
-    if (fd_ < 0 && (errno != EEXIST || attempt > 100)) fail_output("cannot create", path_, errno);
-    if (fd_ < 0) continue;
+    if (fd_ < 0) {
+      const int error = errno;
+      forget(temporary_.c_str());
+      if (error != EEXIST || attempt > 100) fail_output("cannot create", path_, error);
+      continue;
+    }
     // Tells other runs that this temporary file is alive. One that is looking for left-overs may have it now,
     // for a moment: wait for what it does.
     uninterrupted([&] { return ::flock(fd_, LOCK_EX); });
@@ -156,9 +161,9 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
       // Between open and flock another run took it for a left-over: start again under another name.
       ::close(fd_);
       fd_ = -1;
+      forget(temporary_.c_str());
     }
   }
-  remember(temporary_.c_str());
   // Reserve the space now, so that a full disk is found before the work and not after it.
   const auto size_now = static_cast<off_t>(size_);
   if (size_ > 0 && uninterrupted([&] { return ::fallocate(fd_, 0, 0, size_now); }) != 0) {

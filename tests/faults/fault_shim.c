@@ -7,7 +7,7 @@
  *              second of them. KIND is what happens to such a call:
  *                EIO, ENOSPC ...   it fails so and does nothing (close does close)
  *                short             it reads or writes half of what was wanted, but at least a byte
- *                kill, int, term, hup   the signal comes right before it
+ *                kill, int, term, hup   the signal comes right before it; int2 is two of them
  *                truncate, rewrite, replace, remove   its file is cut to half, overwritten in place, replaced by
  *                                  $FAULT_OTHER, or loses its name right before it
  */
@@ -122,6 +122,7 @@ static int meet(const char* call, const char* path) {
   for (size_t i = 0; i < sizeof kSignals / sizeof *kSignals; ++i) {
     if (strcmp(fault_kind, kSignals[i].name) == 0) syscall(SYS_kill, getpid(), kSignals[i].number);
   }
+  for (int i = 0; i < 2 && strcmp(fault_kind, "int2") == 0; ++i) syscall(SYS_kill, getpid(), SIGINT);
   if (strcmp(fault_kind, "truncate") == 0) halve(path);
   if (strcmp(fault_kind, "rewrite") == 0) overwrite(path);
   if (strcmp(fault_kind, "replace") == 0) syscall(SYS_rename, other, path);

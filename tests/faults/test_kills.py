@@ -10,7 +10,7 @@ import time
 import scenes
 from fault_case import FaultTestCase
 
-STOPS = {"int": signal.SIGINT, "term": signal.SIGTERM, "hup": signal.SIGHUP}
+STOPS = {"int": signal.SIGINT, "term": signal.SIGTERM, "hup": signal.SIGHUP, "int2": signal.SIGINT}
 
 
 def first_shards(folder):
@@ -110,6 +110,12 @@ class Stops(FaultTestCase):
                 problems.append("does not stop")
         elif result.returncode != 128 + STOPS[name]:
             problems.append(f"exits {result.returncode}: {result.stderr.decode()[-300:]}")
+        elif name == "int2" and "rename" in calls[at - 1][0]:
+            problems.append("stops between two names")
+        elif name == "int2":
+            # It leaves at once, without a word; a folder that was made for the outputs may stay, or all may be there already.
+            if after != made and {each: what for each, what in after.items() if what != "folder"} != started.before:
+                problems.append(f"leaves {sorted(set(after.items()) ^ set(started.before.items()))}")
         elif after != started.before:
             problems.append(f"leaves {sorted(set(after.items()) ^ set(started.before.items()))}")
         elif b"interrupted; nothing was left behind" not in result.stderr:
@@ -123,5 +129,7 @@ class Stops(FaultTestCase):
             calls, _, _ = self.place.undisturbed(scene)
             ends, others = scenes.distinct(calls)
             places = scenes.sample(ends, 10, scene.name) + scenes.sample(others, 4, scene.name)
-            cases += [(scene, at, name) for at in places for name in (STOPS if scenes.LONG else ("int", "term", "hup")[at % 3 :][:1])]
+            cases += [(scene, at, name) for at in places for name in (STOPS if scenes.LONG else (list(STOPS)[at % 4],))]
+            renames = [at for at, (call, _) in enumerate(calls, 1) if "rename" in call]
+            cases += [(scene, at, "int2") for at in renames[:1] + renames[-1:]]
         self.report(scenes.in_parallel(self.check, cases), cases)
