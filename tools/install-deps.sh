@@ -2,9 +2,10 @@
 # Installs what building and testing qtz needs on Debian or Ubuntu, and only what is missing: without anything missing
 # it neither asks for rights nor touches the network.
 #
-# Usage: tools/install-deps.sh [build] [test] [format] [extra]     default: build
+# Usage: tools/install-deps.sh [build] [test] [format] [extra] [analyze]     default: build
 #   build   compiler and libraries          test    Python for the command-line and interop tests
 #   format  clang-format 14                 extra   clang, the second compiler
+#   analyze clang-tidy 14, cppcheck
 set -euo pipefail
 
 build=(cmake g++ ninja-build pkg-config git libcli11-dev libspdlog-dev libxsimd-dev libgtest-dev nlohmann-json3-dev
@@ -12,6 +13,7 @@ build=(cmake g++ ninja-build pkg-config git libcli11-dev libspdlog-dev libxsimd-
 test=(python3 python3-venv)
 format=(clang-format-14)
 extra=(clang)
+analyze=(clang-tidy-14 cppcheck)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -20,7 +22,8 @@ for group in "${@:-build}"; do
     test) wanted+=("${test[@]}") ;;
     format) wanted+=("${format[@]}") ;;
     extra) wanted+=("${extra[@]}") ;;
-    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    analyze) wanted+=("${analyze[@]}") ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install-deps: unknown group '$group'" >&2; exit 2 ;;
   esac
 done

@@ -2,8 +2,9 @@
 # Installs what is missing, builds, and runs the tests; ends with ctest's summary.
 #
 # Usage: tools/test.sh [--all]
-#   --all   also: every unit test under ASan+UBSan and under TSan, a build and test run with clang++, and the heavy peers
-#           (transformers, torch, tokenizers, sentencepiece; about 2 GB of packages in .venv-interop-heavy)
+#   --all   also: every unit test under ASan+UBSan and under TSan, a build and test run with clang++, static analysis, a
+#           fault at every call, and the heavy peers (transformers, torch, tokenizers, sentencepiece; about 2 GB of packages
+#           in .venv-interop-heavy)
 # Environment: QTZ_SHARED, the folder with the large test data (default ../shared); what needs it skips without it.
 set -euo pipefail
 
@@ -13,7 +14,7 @@ all=false
 for argument in "$@"; do
   case "$argument" in
     --all) all=true ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument '$argument' (there is --all)" >&2; exit 2 ;;
   esac
 done
@@ -50,6 +51,9 @@ if $all; then
   build_and_test build/tsan -L 'core|pipeline' -- -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DQTZ_SANITIZE=thread"
   say "second compiler: clang++"
   build_and_test build/clang -LE interop -- -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
+  say "static analysis"
+  bash tools/analyze.sh
+  export QTZ_FAULTS=long
 fi
 
 say "build and all tests"

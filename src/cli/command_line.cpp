@@ -186,7 +186,7 @@ void check_values(const CLI::App& app) {
 }
 
 std::string misuse_text(const CLI::ParseError& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
     if (text.ends_with(" missing")) return text.substr(0, text.find(':')) + " needs a value";
     if (const auto at = text.find(" was given a disallowed"); at != std::string::npos) {

@@ -227,6 +227,7 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   job.threads = resolve_threads(parse_threads(flags.threads));
   job.max_memory = parse_size("--max-memory", flags.max_memory);
   std::vector<std::string_view> names;
+  names.reserve(types.size());
   for (const FileType* type : types) names.push_back(type->name);
   job.outputs = output_names(flags.input, flags.output, names);
 

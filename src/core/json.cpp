@@ -39,7 +39,7 @@ class FileCharacters {
 
     bool fill() {
       const std::uint64_t left = file.size() - next;
-      bytes.resize(static_cast<std::size_t>(std::min<std::uint64_t>(left, 256 * 1024)));
+      bytes.resize(static_cast<std::size_t>(std::min<std::uint64_t>(left, 256 << 10)));
       file.read(next, std::as_writable_bytes(std::span(bytes)));
       refuse_nul(bytes, next, printable(file.path().native()));
       next += bytes.size();

@@ -20,7 +20,7 @@ namespace {
 
 /// Enough for any honest pattern on a tensor name; a runaway one stops within milliseconds.
 constexpr std::uint32_t kMatchLimit = 1'000'000;
-constexpr std::size_t kMaxPatternBytes = 64 * 1024;
+constexpr std::size_t kMaxPatternBytes = 64u << 10;
 
 std::string message_of(int error) {
   PCRE2_UCHAR buffer[256];

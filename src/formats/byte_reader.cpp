@@ -10,7 +10,7 @@
 namespace qtz {
 namespace {
 
-constexpr std::uint64_t kBufferBytes = 64 * 1024;
+constexpr std::uint64_t kBufferBytes = 64u << 10;
 
 }  // namespace
 

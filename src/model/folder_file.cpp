@@ -57,6 +57,7 @@ std::vector<SideFile> side_files_of(const std::filesystem::path& folder) {
   }
   std::sort(files.begin(), files.end());
   std::vector<SideFile> side_files;
+  side_files.reserve(files.size());
   for (const fs::path& file : files) side_files.push_back({file, stamp_of(file)});
   return side_files;
 }

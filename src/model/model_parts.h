@@ -12,14 +12,15 @@ namespace qtz {
 
 /// A hub folder: `folder` holds config.json and tokenizer, `source` the weights.
 GgufModel open_folder_model(const std::filesystem::path& folder,
-                            std::shared_ptr<const SafetensorsSource> source, const ModelOptions& options);
+                            const std::shared_ptr<const SafetensorsSource>& source,
+                            const ModelOptions& options);
 
 /// Weights without a model configuration, under their own names. `name` becomes general.name.
-GgufModel open_generic_model(const std::string& name, std::shared_ptr<const SafetensorsSource> source,
+GgufModel open_generic_model(const std::string& name, const std::shared_ptr<const SafetensorsSource>& source,
                              const ModelOptions& options);
 
 /// A GGUF: everything carried over.
-GgufModel open_gguf_model(std::shared_ptr<const GgufSource> source, const ModelOptions& options);
+GgufModel open_gguf_model(const std::shared_ptr<const GgufSource>& source, const ModelOptions& options);
 
 /// What every output must be able to hold: names of 1 to 63 bytes, rank 1 to 4, types GGUF has. Throws
 /// input_invalid naming the tensor. Scalars become vectors of one.

@@ -115,7 +115,8 @@ void warn_of_two_outputs(ArchBuild& build) {
 }  // namespace
 
 GgufModel open_folder_model(const std::filesystem::path& folder,
-                            std::shared_ptr<const SafetensorsSource> source, const ModelOptions& options) {
+                            const std::shared_ptr<const SafetensorsSource>& source,
+                            const ModelOptions& options) {
   const auto config_path = folder / "config.json";
   GgufModel model;
   model.folder = folder;

@@ -6,7 +6,7 @@
 
 namespace qtz {
 
-GgufModel open_generic_model(const std::string& name, std::shared_ptr<const SafetensorsSource> source,
+GgufModel open_generic_model(const std::string& name, const std::shared_ptr<const SafetensorsSource>& source,
                              const ModelOptions& options) {
   if (options.tokenizer_pre) {
     throw Error(ErrorKind::usage,

@@ -56,7 +56,7 @@ void warn_of_repeated_tokens(const KvList& metadata, std::vector<std::string>& w
 
 }  // namespace
 
-GgufModel open_gguf_model(std::shared_ptr<const GgufSource> source, const ModelOptions& options) {
+GgufModel open_gguf_model(const std::shared_ptr<const GgufSource>& source, const ModelOptions& options) {
   GgufModel model;
   model.source = source;
   model.from_gguf = true;

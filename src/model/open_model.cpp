@@ -75,16 +75,16 @@ GgufModel open_any(const fs::path& input, const ModelOptions& options) {
   const fs::path parent = input.has_parent_path() ? input.parent_path() : fs::path(".");
   const fs::path folder = is_folder ? input : parent;
   if (is_folder) refuse_adapter(folder);
-  auto source = std::make_shared<const SafetensorsSource>(input);
+  const auto source = std::make_shared<const SafetensorsSource>(input);
   const fs::path config = folder / "config.json";
   if (has_file(config) && is_model_config(config)) {
-    return open_folder_model(folder, std::move(source), options);
+    return open_folder_model(folder, source, options);
   }
   // A file that is named is what is wanted; an index stands for its folder.
   const bool names_file = !is_folder && input.extension() == ".safetensors";
   if (!names_file && !options.architecture && !has_file(config)) refuse_lost_config(folder, *source);
   std::string name = is_folder ? folder_model_id(folder) : input.stem().native();
-  return open_generic_model(name, std::move(source), options);
+  return open_generic_model(name, source, options);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace qtz {
 
 /// Elements of a tile where rows allow it: the floats, their source and their encoding fit a core's own
 /// cache.
-inline constexpr std::uint64_t kTileElements = 64 * 1024;
+inline constexpr std::uint64_t kTileElements = 64u << 10;
 
 /// The same for inputs that are gathered from all over the file (transposed ones): the wider the panel, the
 /// fewer the reads.
