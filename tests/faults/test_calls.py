@@ -125,7 +125,8 @@ class ChangedInputs(FaultTestCase):
         else:
             # A recipe is words of a person: half a line of it is a mistake like one on the command line.
             codes = (2, 3, 4) if name == "demo.recipe" else (3, 4)
-            problems = self.failure_problems(started, result, codes, name)
+            # A folder that lost a file, or found one, is another folder.
+            problems = self.failure_problems(started, result, codes, name, f"/in/{changed.parent.name}")
         started.remove()
         return [f"{scene.name}, {call} {path} ({at}) {kind}: {problem}" for problem in problems]
 
