@@ -22,28 +22,37 @@ std::int64_t block_of(std::string_view name) {
   return parsed.ec == std::errc{} && parsed.ptr != end && *parsed.ptr == '.' ? block : -1;
 }
 
+/// "<path>: " of the file that holds the tensor or its first part; empty for what is made of nothing stored.
+std::string file_of(const ModelTensor& tensor, const TensorSource& source) {
+  std::vector<const TensorInfo*> inputs;
+  tensor.expr->collect_inputs(inputs);
+  if (inputs.empty()) return {};
+  return printable(source.files()[inputs.front()->shard].path().native()) + ": ";
+}
+
 }  // namespace
 
 void fit_to_gguf(GgufModel& model) {
   for (ModelTensor& tensor : model.tensors) {
-    const std::string shown = "tensor '" + printable(tensor.name) + "'";
-    if (tensor.name.empty() || tensor.name.size() > kGgufMaxNameBytes) {
+    const auto fail = [&](const std::string& problem, std::string_view hint = {}) {
       throw Error(ErrorKind::input_invalid,
-                  shown + " has a name of " + std::to_string(tensor.name.size()) +
-                      " bytes, but a GGUF name has 1 to " + std::to_string(kGgufMaxNameBytes),
-                  model.generic ? "a config.json beside the weights gives them GGUF names" : "");
+                  file_of(tensor, *model.source) + "tensor '" + printable(tensor.name) + "' has " + problem,
+                  std::string(hint));
+    };
+    if (tensor.name.empty() || tensor.name.size() > kGgufMaxNameBytes) {
+      fail("a name of " + std::to_string(tensor.name.size()) + " bytes, but a GGUF name has 1 to " +
+               std::to_string(kGgufMaxNameBytes),
+           model.generic ? "a config.json beside the weights gives them GGUF names" : "");
     }
+    if (tensor.name.find('\0') != std::string::npos) fail("a NUL byte in its name");
     const Shape& shape = tensor.expr->shape();
     if (shape.rank() > kGgufMaxRank) {
-      throw Error(ErrorKind::input_invalid, shown + " has " + std::to_string(shape.rank()) + " dimensions " +
-                                                shape.to_string() + ", but a GGUF tensor has at most " +
-                                                std::to_string(kGgufMaxRank));
+      fail(std::to_string(shape.rank()) + " dimensions " + shape.to_string() +
+           ", but a GGUF tensor has at most " + std::to_string(kGgufMaxRank));
     }
     if (traits(tensor.expr->dtype()).gguf_id < 0) {
-      throw Error(
-          ErrorKind::input_invalid,
-          shown + " has type " + std::string(name_of(tensor.expr->dtype())) + ", which GGUF does not have",
-          std::string(hint_for_type(tensor.expr->dtype())));
+      fail("type " + std::string(name_of(tensor.expr->dtype())) + ", which GGUF does not have",
+           hint_for_type(tensor.expr->dtype()));
     }
     if (shape.rank() == 0) tensor.expr = reshaped(tensor.expr, Shape{1});
   }

@@ -385,7 +385,9 @@ TEST_F(OpenModel, what_gguf_cannot_hold_is_refused_by_name) {
     const auto path = scratch_.add("x.safetensors", writer.bytes());
     expect_error(ErrorKind::input_invalid, piece, [&] { open_model(path, {}); });
   };
+  refuse(test::WeightsWriter().add_counting(std::string(64, 'n'), {1}), "x.safetensors: tensor 'nnnn");
   refuse(test::WeightsWriter().add_counting(std::string(64, 'n'), {1}), "has a name of 64 bytes");
+  refuse(test::WeightsWriter().add_counting(std::string("a\0b", 3), {1}), "has a NUL byte in its name");
   refuse(test::WeightsWriter().add_counting("five", {1, 1, 1, 1, 1}), "tensor 'five' has 5 dimensions");
   refuse(test::WeightsWriter().add("f", "F8_E4M3", {1}, std::vector<std::uint8_t>{0}),
          "has type F8_E4M3, which GGUF does not have | weights that are already quantized");
