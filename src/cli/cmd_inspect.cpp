@@ -32,21 +32,24 @@ struct InspectFlags {
 
 enum class FileKind { gguf, imatrix_dat, safetensors };
 
-/// GGUF by its magic. Legacy importance matrices have none: a small count, then a small name length, and no
-/// safetensors header. Everything else is left to the safetensors reader, whose errors say what is wrong.
+/// GGUF by its magic, or by its name where the beginning is damaged. Legacy importance matrices have no
+/// magic: a small count, then a small name length, and no safetensors header. Everything else is left to the
+/// safetensors reader, whose errors say what is wrong.
 FileKind recognize(const std::filesystem::path& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return FileKind::safetensors;
   const InputFile file(path);
   std::array<std::byte, 9> head{};
-  if (file.size() < head.size()) return FileKind::safetensors;
-  file.read(0, head);
+  file.read(
+      0, std::span(head).first(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), head.size()))));
   constexpr std::uint32_t kGgufMagic = 0x46554747;
   if (load_le<std::uint32_t>(head.data()) == kGgufMagic) return FileKind::gguf;
+  if (head[8] == std::byte{'{'}) return FileKind::safetensors;
+  if (path.extension() == ".gguf") return FileKind::gguf;
   const auto entries = load_le<std::int32_t>(head.data());
   const auto name_bytes = load_le<std::int32_t>(head.data() + 4);
   const bool plausible = entries > 0 && entries < (1 << 20) && name_bytes > 0 && name_bytes < 1024;
-  return plausible && head[8] != std::byte{'{'} ? FileKind::imatrix_dat : FileKind::safetensors;
+  return plausible ? FileKind::imatrix_dat : FileKind::safetensors;
 }
 
 std::string hash_tensor(const TensorSource& source, const TensorInfo& tensor) {
