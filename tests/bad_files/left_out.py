@@ -1,0 +1,5 @@
+"""What the list of bad inputs has and the table does not, with the reason."""
+
+REASONS = {
+    "H40": "big-endian machines: qtz builds for little-endian ones only",
+}
