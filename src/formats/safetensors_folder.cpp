@@ -84,7 +84,11 @@ bool is_complete_set(const std::vector<std::string>& names) {
         "folder " + shown(folder) + " holds no .safetensors file, only GGUF (" + enumerate(ggufs) + ")",
         "give the .gguf file itself");
   }
-  throw Error(ErrorKind::input_missing, "folder " + shown(folder) + " holds no .safetensors file");
+  const bool unfinished = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name.ends_with(".incomplete") || name.ends_with(".part");
+  });
+  throw Error(ErrorKind::input_missing, "folder " + shown(folder) + " holds no .safetensors file",
+              unfinished ? "a download has not finished; fetch the model again" : "");
 }
 
 SafetensorsFiles find_in_folder(const fs::path& folder) {

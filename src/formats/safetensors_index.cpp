@@ -19,6 +19,7 @@ class IndexVisitor final : public JsonVisitor {
 
   SafetensorsIndex take() {
     if (!has_map_) fail("has no weight_map");
+    if (index_.entries.empty()) fail("weight_map is empty");
     number_shards_by_name();
     std::sort(index_.entries.begin(), index_.entries.end(),
               [](const auto& a, const auto& b) { return a.tensor < b.tensor; });

@@ -1,5 +1,6 @@
 #include "model/config_file.h"
 
+#include "model/folder_file.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
 
@@ -38,6 +39,7 @@ bool replace_words(std::string& text) {
 
 JsonValue read_config_file(const std::filesystem::path& path, std::vector<std::string>& warnings) {
   const JsonLimits limits;
+  refuse_what_is_no_json(InputFile(path));
   std::string text = read_text_file(path, limits.max_bytes);
   const std::string shown = printable(path.native());
   if (replace_words(text)) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "qtz/core/error.h"
-#include "qtz/core/input_file.h"
+#include "qtz/formats/foreign_file.h"
 
 namespace qtz {
 
@@ -31,6 +31,20 @@ std::string read_folder_text(const std::filesystem::path& path, std::uint64_t li
                 "fetch the real file with 'git lfs pull'");
   }
   return text;
+}
+
+void refuse_what_is_no_json(const InputFile& file) {
+  std::string first(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), 64)), '\0');
+  file.read(0, std::as_writable_bytes(std::span(first)));
+  const auto text = first.find_first_not_of(" \t\r\n");
+  if (text != std::string::npos && first[text] != '{' && first[text] != '[') {
+    refuse_foreign(file, FileFormat::other);
+  }
+}
+
+JsonValue read_folder_json(const std::filesystem::path& path, const JsonLimits& limits) {
+  refuse_what_is_no_json(InputFile(path));
+  return parse_json_file(path, limits);
 }
 
 std::vector<SideFile> side_files_of(const std::filesystem::path& folder) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "qtz/core/input_file.h"
+#include "qtz/core/json.h"
 #include "qtz/model/gguf_model.h"
 
 namespace qtz {
@@ -18,6 +20,11 @@ bool has_file(const std::filesystem::path& path);
 /// A file of free text, which any bytes could be. Throws as read_text_file does, and input_invalid for a Git
 /// LFS pointer.
 std::string read_folder_text(const std::filesystem::path& path, std::uint64_t limit);
+
+/// A JSON file of the folder. Throws as parse_json_file does, and input_invalid for a Git LFS pointer, a web
+/// page and whatever else is known to be no JSON.
+JsonValue read_folder_json(const std::filesystem::path& path, const JsonLimits& limits);
+void refuse_what_is_no_json(const InputFile& file);
 
 /// The files of a model's folder, and of the folders in it, that may say something about the model: settings,
 /// vocabularies, templates, the model card. Sorted by name; no weights, and nothing that qtz itself wrote.

@@ -311,8 +311,10 @@ class General {
     const std::string text = read_text_file(path, limits.max_bytes);
     JsonValue document;
     try {
+      refuse_what_is_no_json(InputFile(path));
       document = parse_json(text, limits, printable(path.native()));
     } catch (const Error& error) {
+      if (error.kind() != ErrorKind::input_invalid) throw;
       warnings_.push_back("sampler hints are left out: " + error.message());
       return;
     }

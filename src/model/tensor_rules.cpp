@@ -152,7 +152,7 @@ class TensorTable {
                              [](const Member& a, const Member& b) { return a.index == b.index; });
       if (twice == members.end()) continue;
       throw Error(ErrorKind::input_invalid,
-                  "tensors '" + printable(twice->tensor->name) + "' and '" +
+                  first_file() + ": tensors '" + printable(twice->tensor->name) + "' and '" +
                       printable(std::next(twice)->tensor->name) + "' are the same part of the model",
                   "keep one of them");
     }
@@ -162,9 +162,12 @@ class TensorTable {
     build_.skipped.push_back(tensor.name + ": " + std::string(reason));
   }
 
+  std::string first_file() const { return printable(build_.source.files().front().path().native()); }
+
   [[noreturn]] void refuse_leftover() const {
     throw Error(ErrorKind::input_invalid,
-                std::to_string(leftover_.size()) + " of " + std::to_string(build_.source.tensors().size()) +
+                first_file() + ": " + std::to_string(leftover_.size()) + " of " +
+                    std::to_string(build_.source.tensors().size()) +
                     " tensors have no place in the architecture '" + std::string(build_.arch) +
                     "': " + listed(leftover_),
                 "nothing is dropped silently: check that config.json belongs to these weights, or name the "
@@ -198,9 +201,7 @@ class TensorTable {
       missing.push_back(fill_name(entry.source, NameMatch{}));
     }
     if (missing.empty()) return;
-    throw Error(ErrorKind::input_invalid,
-                printable(build_.source.files().front().path().native()) +
-                    ": tensors are missing: " + listed(missing),
+    throw Error(ErrorKind::input_invalid, first_file() + ": tensors are missing: " + listed(missing),
                 "download the model again, or check that config.json belongs to these weights");
   }
 
@@ -306,7 +307,7 @@ class TensorTable {
   TensorExprPtr stack(const TensorRule& rule, const GroupKey& key, const std::vector<Member>& members) {
     const std::uint64_t told = has_hole(rule.source, 'E') ? build_.config.expert_count() : 0;
     const std::uint64_t count = told > 0 ? told : members.back().index + 1;
-    const std::string where = "layer " + std::to_string(key.layer);
+    const std::string where = first_file() + ": layer " + std::to_string(key.layer);
     if (members.back().index >= count) {
       throw Error(ErrorKind::input_invalid,
                   where + " has an expert " + std::to_string(members.back().index) + " ('" +
@@ -328,9 +329,10 @@ class TensorTable {
 
   void add(std::string target, TensorExprPtr expr) {
     if (!targets_.insert(target).second) {
-      throw Error(ErrorKind::input_invalid,
-                  describe(*expr) + " and another tensor would both become '" + target + "'",
-                  "keep one of them");
+      throw Error(
+          ErrorKind::input_invalid,
+          first_file() + ": " + describe(*expr) + " and another tensor would both become '" + target + "'",
+          "keep one of them");
     }
     build_.tensors.emplace_back(std::move(target), std::move(expr));
   }

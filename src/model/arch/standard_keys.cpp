@@ -97,7 +97,7 @@ void emit_causal(ArchBuild& build) {
 void emit_pooling(ArchBuild& build) {
   const auto modules_path = build.folder / "modules.json";
   if (!has_file(modules_path)) return;
-  const JsonValue modules = parse_json_file(modules_path, JsonLimits{});
+  const JsonValue modules = read_folder_json(modules_path, JsonLimits{});
   if (modules.as_array() == nullptr) return;
   for (const JsonValue& module : *modules.as_array()) {
     const JsonValue* type = module.find("type");
@@ -105,7 +105,7 @@ void emit_pooling(ArchBuild& build) {
     if (type == nullptr || !type->is_string() || !type->as_string()->ends_with("Pooling")) continue;
     if (path == nullptr || !path->is_string() || path->as_string()->find("..") != std::string::npos) continue;
     const auto config_path = build.folder / *path->as_string() / "config.json";
-    const JsonValue pooling = parse_json_file(config_path, JsonLimits{});
+    const JsonValue pooling = read_folder_json(config_path, JsonLimits{});
     const auto is_set = [&](std::string_view field) {
       const JsonValue* value = pooling.find(field);
       return value != nullptr && value->as_bool().value_or(false);

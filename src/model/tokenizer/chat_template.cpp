@@ -103,7 +103,7 @@ std::vector<Template> find_templates(const HubTokenizer& hub, bool file_first,
   if (hub.has("chat_template.jinja")) return templates_of_files(hub);
   if (!hub.has("chat_template.json")) return {};
   const auto path = hub.path("chat_template.json");
-  const JsonValue document = parse_json_file(path, {2 * kMaxTemplateBytes, 64});
+  const JsonValue document = read_folder_json(path, {2 * kMaxTemplateBytes, 64});
   const JsonValue* value = document.find("chat_template");
   if (value == nullptr || value->is_null()) return {};
   return templates_of_value(*value, printable(path.native()), warnings);

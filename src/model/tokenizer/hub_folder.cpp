@@ -34,7 +34,7 @@ const std::string* token_text(const JsonValue& value) noexcept {
 HubTokenizer::HubTokenizer(std::filesystem::path folder, const JsonValue& model_config)
     : folder_(std::move(folder)), config_(JsonObject()) {
   if (has("tokenizer_config.json")) {
-    config_ = parse_json_file(path("tokenizer_config.json"), kSmallFile);
+    config_ = read_folder_json(path("tokenizer_config.json"), kSmallFile);
     has_config_ = true;
   }
   const std::string where = printable(path("tokenizer_config.json").native());
@@ -60,7 +60,7 @@ HubTokenizer::HubTokenizer(std::filesystem::path folder, const JsonValue& model_
   // Folders of the older form keep the names in a file of their own, which counts only without the list
   // above.
   if (decoder == nullptr && has("special_tokens_map.json")) {
-    collect_specials(parse_json_file(path("special_tokens_map.json"), kSmallFile));
+    collect_specials(read_folder_json(path("special_tokens_map.json"), kSmallFile));
   }
 }
 
@@ -113,7 +113,7 @@ std::vector<AddedToken> HubTokenizer::added_tokens_file() const {
   std::vector<AddedToken> tokens;
   if (!has("added_tokens.json")) return tokens;
   const auto file = path("added_tokens.json");
-  const JsonValue document = parse_json_file(file, kSmallFile);
+  const JsonValue document = read_folder_json(file, kSmallFile);
   const JsonObject* object = document.as_object();
   if (object == nullptr) {
     throw Error(ErrorKind::input_invalid, printable(file.native()) + ": the document is of type " +

@@ -326,6 +326,7 @@ class DocumentVisitor final : public JsonVisitor {
 template <typename Visitor>
 void visit(const std::filesystem::path& path, Visitor& visitor) {
   const InputFile file(path);
+  refuse_what_is_no_json(file);
   try {
     visit_json_file(file, {kMaxTokenizerBytes, 64}, visitor);
   } catch (Error& error) {

@@ -116,6 +116,7 @@ TEST(SafetensorsIndex, RefusesEverythingThatIsNotAMapOfNames) {
       {"", "does not start with '{'"},
       {"[]", "does not start with '{'"},
       {"{}", "has no weight_map"},
+      {"{\"weight_map\":{}}", "weight_map is empty"},
       {"{\"weight_map\":[]}", "weight_map is not an object but an array"},
       {"{\"weight_map\":3}", "weight_map is not an object but a number"},
       {"{\"weight_map\":null}", "weight_map is not an object but null"},

@@ -163,6 +163,8 @@ TEST_F(OpenModel, a_config_that_is_not_an_object_or_not_json_is_refused) {
   expect_refused("is a JSON array, not an object");
   test::write_file(checkpoint() / "config.json", "{\"a\": ");
   expect_refused("config.json");
+  test::write_file(checkpoint() / "config.json", "version https://git-lfs.github.com/spec/v1\n");
+  expect_refused("config.json is a Git LFS pointer");
 }
 
 TEST_F(OpenModel, infinities_that_python_writes_are_read_as_null_with_a_warning) {

@@ -93,6 +93,16 @@ TEST(TokenizerSources, never_take_the_lines_of_a_git_lfs_pointer_for_merges) {
                [&] { folder.read(bpe_tokenizer()); });
 }
 
+TEST(TokenizerSources, that_are_no_json_are_recognized) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", "version https://git-lfs.github.com/spec/v1\n");
+  expect_error(ErrorKind::input_invalid, "tokenizer.json is a Git LFS pointer",
+               [&] { folder.read(bpe_tokenizer()); });
+  folder.add("tokenizer_config.json", "<html>");
+  expect_error(ErrorKind::input_invalid, "tokenizer_config.json is an HTML or XML page",
+               [&] { folder.read(bpe_tokenizer()); });
+}
+
 TEST(TokenizerSources, that_are_missing_are_named) {
   TokenizerFolder folder;
   expect_error(ErrorKind::input_missing, "no tokenizer files", [&] { folder.read(llama_tokenizer()); });
