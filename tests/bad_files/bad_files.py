@@ -17,12 +17,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 import bad_case
 import gguf_files
 import left_out
+import model_folders
 import safetensors_headers
 
-TABLE = [*safetensors_headers.CASES, *gguf_files.CASES]
+TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *gguf_files.CASES]
 
 FAMILIES = {
     "H": ("safetensors headers", 40),
+    "C": ("folders, indexes, configurations", 25),
     "G": ("GGUF files", 30),
 }  # fmt: skip
 
