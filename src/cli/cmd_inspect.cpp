@@ -33,8 +33,8 @@ struct InspectFlags {
 enum class FileKind { gguf, imatrix_dat, safetensors };
 
 /// GGUF by its magic, or by its name where the beginning is damaged. Legacy importance matrices have no
-/// magic: a small count, then a small name length, and no safetensors header. Everything else is left to the
-/// safetensors reader, whose errors say what is wrong.
+/// magic: a small count, then a small name length, and no safetensors header; or their name. Everything else
+/// is left to the safetensors reader, whose errors say what is wrong.
 FileKind recognize(const std::filesystem::path& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return FileKind::safetensors;
@@ -49,7 +49,7 @@ FileKind recognize(const std::filesystem::path& path) {
   const auto entries = load_le<std::int32_t>(head.data());
   const auto name_bytes = load_le<std::int32_t>(head.data() + 4);
   const bool plausible = entries > 0 && entries < (1 << 20) && name_bytes > 0 && name_bytes < 1024;
-  return plausible ? FileKind::imatrix_dat : FileKind::safetensors;
+  return plausible || path.extension() == ".dat" ? FileKind::imatrix_dat : FileKind::safetensors;
 }
 
 std::string hash_tensor(const TensorSource& source, const TensorInfo& tensor) {

@@ -183,6 +183,10 @@ void add_warnings(QuantPlan& plan, const ImportanceUse& importance) {
         std::to_string(fell_back.size()) +
         " tensors take a substitute type because of their row length: " + quoted_list(fell_back));
   }
+  if (importance.is_used()) {
+    const std::vector<std::string>& odd = plan.importance->warnings();
+    plan.warnings.insert(plan.warnings.end(), odd.begin(), odd.end());
+  }
   if (importance.is_used() && !without.empty()) {
     plan.warnings.push_back("the importance matrix has no values for " + std::to_string(without.size()) +
                             " tensors: " + quoted_list(without));
