@@ -111,7 +111,7 @@ def imatrix_gguf(sums=(1.0,) * 32, counts=(2.0,), name="a.weight", keys=IMATRIX_
     for kind, values in both.items():
         if only not in (None, kind):
             continue
-        tensors.append(record(f"{name}.{kind}", (len(values) // len(counts), len(counts)), 0, len(data)))
+        tensors.append(record(f"{name}.{kind}", (len(values),), 0, len(data)))
         data += f32(*values) + bytes(-4 * len(values) % 32)
     return gguf(keys, tensors, data)
 
