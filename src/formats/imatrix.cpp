@@ -1,6 +1,7 @@
 #include "qtz/formats/imatrix.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "formats/imatrix_reader.h"
 #include "qtz/core/error.h"
@@ -34,7 +35,26 @@ std::string without_folders(const std::string& name) {
   return slash == std::string::npos ? name : name.substr(slash + 1);
 }
 
+std::string shortest(float value) {
+  char text[32];
+  return std::string(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
 }  // namespace
+
+bool settle_importance(std::span<float> values, const std::string& subject) {
+  const auto largest = std::max_element(values.begin(), values.end());
+  if (largest == values.end()) return true;
+  if (*largest > kLargestImportance) {
+    throw Error(ErrorKind::input_invalid,
+                subject + " has the importance " + shortest(*largest) + " at position " +
+                    std::to_string(largest - values.begin()) + ", which no activations have",
+                "the matrix is damaged or was collected from a broken model; make it again");
+  }
+  if (*largest >= kSmallestImportance) return true;
+  std::fill(values.begin(), values.end(), 1.0f);
+  return false;
+}
 
 ImportanceMatrix::ImportanceMatrix(const std::filesystem::path& path) : file_(path) {
   ImatrixContent content = read_content(file_);

@@ -124,10 +124,10 @@ class GgufImatrixReader {
       // Counts are whole numbers stored as floats; llama.cpp rounds them half away from zero, as std::round
       // does.
       const float count = std::round(counts[expert]);
-      if (count == 0) ++unreached;
-      for (std::size_t i = expert * cols; i < (expert + 1) * cols; ++i) {
-        values[i] = count > 0 ? values[i] / count : 1.0f;
-      }
+      const std::span<float> slice = std::span(values).subspan(expert * cols, cols);
+      for (float& value : slice) value = count > 0 ? value / count : 0.0f;
+      const std::string subject = printable(file_.path().native()) + ": entry '" + printable(name) + "'";
+      if (!settle_importance(slice, subject)) ++unreached;
     }
     if (unreached > 0 && unreached_entries_++ == 0) first_unreached_ = name;
     unreached_experts_ += unreached;

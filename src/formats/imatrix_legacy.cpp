@@ -26,7 +26,9 @@ std::string read_text(ByteReader& reader, std::int32_t lowest, const std::string
   return text;
 }
 
-void read_entry(ByteReader& reader, std::uint64_t index, ImportanceMatrix::Entries& entries) {
+/// False if the entry has no data.
+bool read_entry(const InputFile& file, ByteReader& reader, std::uint64_t index,
+                ImportanceMatrix::Entries& entries) {
   const std::string name = read_text(reader, 1, "the name of entry " + std::to_string(index + 1));
   const std::string subject = "entry '" + printable(name) + "'";
   const auto calls = read_length(reader, 0, INT32_MAX, "the number of calls of " + subject);
@@ -41,7 +43,9 @@ void read_entry(ByteReader& reader, std::uint64_t index, ImportanceMatrix::Entri
     }
     if (calls > 0) values[i] /= divisor;
   }
+  const bool has_data = settle_importance(values, printable(file.path().native()) + ": " + subject);
   if (!entries.emplace(name, std::move(values)).second) reader.fail(subject + " appears twice");
+  return has_data;
 }
 
 ImatrixContent read_entries(const InputFile& file) {
@@ -49,7 +53,14 @@ ImatrixContent read_entries(const InputFile& file) {
   ImatrixContent content;
   const auto count = read_length(reader, 1, INT32_MAX, "the number of entries");
   reader.check_count(count, kMinEntryBytes, "the list of entries");
-  for (std::uint64_t i = 0; i < count; ++i) read_entry(reader, i, content.entries);
+  std::uint64_t without_data = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (!read_entry(file, reader, i, content.entries)) ++without_data;
+  }
+  if (without_data > 0) {
+    content.warnings.push_back(printable(file.path().native()) + ": " + std::to_string(without_data) +
+                               " entries have no data and get equal importance; collect with more text");
+  }
   if (reader.remaining() == 0) return content;  // the oldest files end here
   content.chunks = static_cast<std::uint32_t>(read_length(reader, 0, INT32_MAX, "the number of chunks"));
   const std::string dataset = read_text(reader, 0, "the name of the data set");

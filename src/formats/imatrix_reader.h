@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,15 @@ struct ImatrixContent {
 
 /// Far above the largest published matrix (1.5 GB, of a model with 384 experts).
 inline constexpr std::uint64_t kImatrixMaxBytes = std::uint64_t{8} << 30;
+
+/// The mean of a squared activation is far from both. Above, the sums of the encoders overflow and write
+/// blocks that are not numbers; what is below everywhere would make them write zeros.
+inline constexpr float kLargestImportance = 1e15f;
+inline constexpr float kSmallestImportance = 1e-20f;
+
+/// Throws input_invalid, with `subject` before the message, for a value above kLargestImportance. Values that
+/// are all below kSmallestImportance become 1 each, and the answer is false.
+bool settle_importance(std::span<float> values, const std::string& subject);
 
 /// GGUF: tensors NAME.in_sum2 [experts, cols] and NAME.counts [experts, 1], all F32, keys imatrix.*.
 ImatrixContent read_imatrix_gguf(const InputFile& file);

@@ -88,6 +88,24 @@ TEST(ImportanceMatrix, CountsAreRoundedToWholeNumbers) {
   EXPECT_EQ(read.find("blk.0.ffn_up_exps.weight")[3], 1.0f);
 }
 
+TEST(ImportanceMatrix, WithoutAnyImportanceIsUniformAndSaysSo) {
+  GgufImatrix matrix;
+  matrix.sums = floats({0.0f, 0.0f, 1e-21f, 0.0f, 0.0f, 1e-15f});
+  matrix.counts = floats({1.0f, 1.0f});
+  const ScratchFolder folder;
+  const ImportanceMatrix read(folder.add("i.gguf", matrix.file()));
+  const auto values = read.find("blk.0.ffn_up_exps.weight");
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()),
+            (std::vector<float>{1.0f, 1.0f, 1.0f, 0.0f, 0.0f, 1e-15f}));
+  ASSERT_EQ(read.warnings().size(), 1u);
+  EXPECT_NE(read.warnings()[0].find("1 experts in 1 entries have no data"), std::string::npos);
+
+  const ImportanceMatrix legacy(folder.add("i.dat", raw(1) + legacy_entry("b", 4, floats({0.0f, 0.0f}))));
+  EXPECT_EQ(legacy.find("b")[1], 1.0f);
+  ASSERT_EQ(legacy.warnings().size(), 1u);
+  EXPECT_NE(legacy.warnings()[0].find("1 entries have no data"), std::string::npos);
+}
+
 TEST(ImportanceMatrix, OfALegacyFileDividesByCalls) {
   const ScratchFolder folder;
   const std::string file = raw(2) + legacy_entry("b", 4, floats({2.0f, 1.0f})) +
@@ -202,6 +220,10 @@ std::vector<BadImatrix> bad_matrices() {
          m.sums = floats({0, -1, 0, 0, 0, 0});
        }),
        "has a negative value at position 1"},
+      {"SumThatNoActivationsHave", gguf_with([](GgufImatrix& m) {
+         m.sums = floats({0, 0, 9e15f, 0, 0, 0});
+       }),
+       "has the importance 3e+15 at position 2, which no activations have"},
       {"CountInfinite", gguf_with([](GgufImatrix& m) {
          m.counts = floats({kInfinity, 1});
        }),
