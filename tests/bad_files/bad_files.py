@@ -20,13 +20,15 @@ import left_out
 import model_folders
 import safetensors_headers
 import tokenizers
+import weight_values
 
-TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *tokenizers.CASES, *gguf_files.CASES]
+TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *tokenizers.CASES, *weight_values.CASES, *gguf_files.CASES]
 
 FAMILIES = {
     "H": ("safetensors headers", 40),
     "C": ("folders, indexes, configurations", 25),
     "K": ("tokenizers and importance matrices", 15),
+    "N": ("weights", 15),
     "G": ("GGUF files", 30),
 }  # fmt: skip
 

@@ -7,4 +7,10 @@ REASONS = {
     "K13": "a matrix of another model whose names and sizes match: nothing in the file tells",
     "K14": "calibration texts: qtz collects no importance",
     "K15": "Hessians: no GPTQ",
+    "N08": "a tensor of 2^31 rows takes minutes; tests/unit/pipeline/tiles_test.cpp has the arithmetic",
+    "N11": "Hessians: no GPTQ",
+    "N12": "activations: no AWQ",
+    "N13": "group sizes: no GPTQ or AWQ",
+    "N14": "same bytes for all threads and backends: tests/unit/kernels and tests/unit/pipeline",
+    "N15": "MXFP4 and NVFP4 sources: not read",
 }
