@@ -111,6 +111,9 @@ ModelOptions parse_model_options(const JobFlags& flags) {
   options.architecture = given(flags.architecture);
   options.tokenizer_pre = given(flags.tokenizer_pre);
   options.model_name = given(flags.model_name);
+  if (!is_utf8(flags.model_name)) {
+    throw Error(ErrorKind::usage, "--model-name '" + printable(flags.model_name) + "' is not UTF-8");
+  }
   if (!flags.metadata.empty()) options.metadata_file = flags.metadata;
   return options;
 }

@@ -12,6 +12,7 @@
 namespace qtz::cli {
 namespace {
 
+constexpr std::size_t kLongestKey = 65535;
 constexpr const char* kForm = "write KEY=TYPE:VALUE, for example llama.context_length=int:8192";
 
 template <typename T>
@@ -38,7 +39,7 @@ std::optional<GgufValue> parse_boolean(std::string_view text) {
 }
 
 std::optional<GgufValue> parse_string(std::string_view text) {
-  return GgufValue(text);
+  return is_utf8(text) ? std::optional<GgufValue>(GgufValue(text)) : std::nullopt;
 }
 
 struct TypeParser {
@@ -52,7 +53,7 @@ constexpr std::array<TypeParser, 14> kParsers{{
      "a whole number from 0 to 4294967295 (stored as u32; for others use i32, u64 or i64)"},
     {"float", parse_as<float>, "a finite number"},
     {"bool", parse_boolean, "true or false"},
-    {"str", parse_string, "text"},
+    {"str", parse_string, "text in UTF-8"},
     {"u8", parse_as<std::uint8_t>, "a whole number from 0 to 255"},
     {"i8", parse_as<std::int8_t>, "a whole number from -128 to 127"},
     {"u16", parse_as<std::uint16_t>, "a whole number from 0 to 65535"},
@@ -80,6 +81,11 @@ std::pair<std::string, GgufValue> parse_kv_override(std::string_view text) {
     throw Error(ErrorKind::usage, "--override-kv '" + printable(text) + "' is not KEY=TYPE:VALUE", kForm);
   }
   const std::string_view key = text.substr(0, equals);
+  if (key.size() > kLongestKey || !is_utf8(key)) {
+    throw Error(ErrorKind::usage, "--override-kv: '" + printable(key) +
+                                      "' is no key of a GGUF, which has at most " +
+                                      std::to_string(kLongestKey) + " bytes of UTF-8");
+  }
   const std::string_view type = text.substr(equals + 1, colon - equals - 1);
   const std::string_view value = text.substr(colon + 1);
   for (const auto& parser : kParsers) {

@@ -90,9 +90,9 @@ void ImportanceUse::describe(KvList& metadata) const {
   if (!used_) return;
   const auto in_use_count =
       std::count_if(names_.begin(), names_.end(), [&](const std::string& name) { return in_use(name); });
-  metadata.set("quantize.imatrix.file", matrix_->file().path().filename().native());
+  metadata.set("quantize.imatrix.file", without_controls(matrix_->file().path().filename().native()));
   if (!matrix_->datasets().empty())
-    metadata.set("quantize.imatrix.dataset", std::string(matrix_->datasets().front()));
+    metadata.set("quantize.imatrix.dataset", without_controls(matrix_->datasets().front()));
   metadata.set("quantize.imatrix.entries_count", static_cast<std::uint32_t>(in_use_count));
   if (matrix_->chunks() > 0) metadata.set("quantize.imatrix.chunks_count", matrix_->chunks());
 }

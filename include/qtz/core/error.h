@@ -50,6 +50,9 @@ class WrongFile final : public Error {
       : Error(ErrorKind::input_invalid, std::move(what), std::move(hint)) {}
 };
 
+/// Whether the text is well-formed UTF-8 throughout.
+bool is_utf8(std::string_view text) noexcept;
+
 /// Text from untrusted files made safe to print: control and non-UTF-8 bytes escaped, at most 200 bytes
 /// shown.
 std::string printable(std::string_view text);

@@ -38,13 +38,6 @@ std::optional<std::uint32_t> take_code_point(std::string_view& text) noexcept {
   return point;
 }
 
-bool is_utf8(std::string_view text) noexcept {
-  while (!text.empty()) {
-    if (!take_code_point(text)) return false;
-  }
-  return true;
-}
-
 std::string utf8_lossy(std::string_view bytes) {
   std::string out;
   while (!bytes.empty()) {

@@ -1,4 +1,4 @@
-// UTF-8 as token texts need it: checking, walking over code points, and the replacement of one text by
+// UTF-8 as token texts need it: walking over code points, and the replacement of one text by
 // another.
 #pragma once
 
@@ -15,8 +15,6 @@ inline constexpr std::string_view kLowerBlock = "\xE2\x96\x81";
 /// The code point at the start of `text`, which is shortened by it; empty when `text` is empty or malformed
 /// there.
 std::optional<std::uint32_t> take_code_point(std::string_view& text) noexcept;
-
-bool is_utf8(std::string_view text) noexcept;
 
 /// `bytes` with every maximal malformed part replaced by U+FFFD, as Unicode recommends and Rust's
 /// from_utf8_lossy does.

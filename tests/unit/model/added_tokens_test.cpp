@@ -4,6 +4,7 @@
 #include "model/tokenizer/byte_alphabet.h"
 #include "model/tokenizer/utf8.h"
 #include "model/tokenizer/vocabulary.h"
+#include "qtz/core/error.h"
 #include "support/expect_error.h"
 #include "unit/model/tokenizer_files.h"
 
