@@ -15,20 +15,24 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
 
 import bad_case
+import command_lines
 import gguf_files
 import left_out
 import model_folders
+import output_places
 import safetensors_headers
 import tokenizers
 import weight_values
 
-TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *tokenizers.CASES, *weight_values.CASES, *gguf_files.CASES]
+TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *tokenizers.CASES, *weight_values.CASES, *output_places.CASES, *command_lines.CASES, *gguf_files.CASES]
 
 FAMILIES = {
     "H": ("safetensors headers", 40),
     "C": ("folders, indexes, configurations", 25),
     "K": ("tokenizers and importance matrices", 15),
     "N": ("weights", 15),
+    "O": ("outputs", 24),
+    "S": ("processes and command lines", 22),
     "G": ("GGUF files", 30),
 }  # fmt: skip
 
@@ -90,7 +94,7 @@ def write(folder):
     for case in TABLE:
         numbers[case.id] += 1
         place = pathlib.Path(folder) / f"{case.id}-{numbers[case.id]}"
-        place.mkdir(parents=True)
+        (place / "out").mkdir(parents=True)
         case.make(place)
     return 0
 

@@ -100,6 +100,7 @@ CASES = [
     refused("G13", "tensor name of 2^40 bytes", of_record(u64(2**40) + bytes(64)), "has 1099511627776 bytes"),
     refused("G13", "tensor name empty", of_record(record("")), "is empty"),
     refused("G13", "tensor name with NUL", of_record(record("a\0b")), "NUL byte"),
+    Case("G13", "tensor name not UTF-8", of_record(record(b"a\xff.weight")), NAME, ("plan {in} --type Q8_0 --tensor-type a=Q8_0", INSPECT), 0, "a\\xff"),
     *(refused("G14", f"{n} dimensions", of_record(record(rank=n)), f"has {n} dimensions") for n in (5, 2**31)),
     accepted("G14", "no dimensions", of_record(record(dims=()), bytes(32)), "a.weight"),
     accepted("G15", "dimension 0", of_record(record(dims=(32, 0)), b""), "a.weight"),

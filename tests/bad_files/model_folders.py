@@ -209,7 +209,7 @@ CASES = [
     *(Case("C23", f"folder named {name!r}", odd_name(name), name, (QUANTIZE, VERIFY), 0, "ok") for name in ("a b", "a'\"b", "a\nb", "-model", "mod\u00e8le", "\udcff")),
     refused("C24", "weights that may not be read", unreadable, "Permission denied", 3, at="model.safetensors", bare=True),
     refused("C25", "template of 5 MiB", template("a" * (5 * MB)), "larger than the limit", at="tokenizer_config.json"),
-    refused("C25", "template file of 50 MB", folder(tokenizer_config_json={}, chat_template_jinja="a" * 50_000_000), "at most 4.19 MB", at="chat_template.jinja"),
+    refused("C25", "template file of 50 MB", folder(tokenizer_config_json={}, chat_template_jinja=lambda: b"a" * 50_000_000), "at most 4.19 MB", at="chat_template.jinja"),
     accepted("C25", "template a number", template(7), "chat_template is of type integer: left out"),
     refused("C25", "template not UTF-8", folder(tokenizer_config_json={}, chat_template_jinja=b"{{ \xff }}"), "not UTF-8", at="chat_template.jinja"),
     refused("C25", "template with half a pair", template("\ud800"), "surrogate", at="tokenizer_config.json"),

@@ -71,7 +71,9 @@ def tensors(layers=2, experts=0):
 
 
 def stored(value):
-    """A dict as JSON, texts and bytes as they are."""
+    """A dict as JSON, texts and bytes as they are; large ones are functions, so that they do not stay in memory."""
+    if callable(value):
+        value = value()
     if isinstance(value, bytes):
         return value
     return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "surrogatepass")

@@ -147,7 +147,7 @@ CASES = [
     bad_model("K07", "number of 11 bytes", PIECES + b"\x0a" + b"\xff" * 10 + b"\x01", "a number of more than"),
     bad_model("K07", "length beyond the file", PIECES + b"\x0a" + varint(2**40), "1099511627776 bytes where 0 are left"),
     bad_model("K07", "length 2^64-1", PIECES + b"\x0a" + varint(2**64 - 1), "18446744073709551615 bytes"),
-    bad_model("K07", "piece of 10 MB", PIECES + piece("a" * 10_000_000), "has 10000000 bytes"),
+    bad_model("K07", "piece of 10 MB", lambda: PIECES + piece("a" * 10_000_000), "has 10000000 bytes"),
     *(bad_model("K07", f"wire type {wire}", PIECES + varint(9 << 3 | wire), f"wire type {wire}") for wire in (3, 4, 6, 7)),
     bad_model("K07", "field number 0", PIECES + b"\x02\x00", "field number 0"),
     bad_model("K07", "piece a number", field(1, 0, varint(7)), "another type than it should"),
