@@ -26,6 +26,37 @@ void set_pre_tokenizer(const std::string& name, KvList& metadata) {
   metadata.set("tokenizer.ggml.pre", name);
 }
 
+/// Programs read these arrays side by side, as many elements as there are tokens and as wide as they should
+/// be, whatever the file says of them: some read past the end of those that are not.
+void check_token_arrays(const KvList& metadata, const std::string& where) {
+  const auto array_of = [&](std::string_view key) {
+    const GgufValue* value = metadata.find(key);
+    const GgufArray* array = value != nullptr ? value->as_array() : nullptr;
+    if (value != nullptr && array == nullptr) {
+      throw Error(ErrorKind::input_invalid, where + ": " + std::string(key) + " is not an array");
+    }
+    return array;
+  };
+  const GgufArray* tokens = array_of("tokenizer.ggml.tokens");
+  const auto check = [&](std::string_view key, std::initializer_list<GgufType> types) {
+    const GgufArray* array = array_of(key);
+    if (array == nullptr) return;
+    if (std::find(types.begin(), types.end(), array->type) == types.end()) {
+      throw Error(ErrorKind::input_invalid, where + ": " + std::string(key) + " is an array of " +
+                                                std::string(name_of(array->type)) + ", not of " +
+                                                std::string(name_of(*types.begin())));
+    }
+    if (tokens != nullptr && array->size() != tokens->size()) {
+      throw Error(ErrorKind::input_invalid, where + ": " + std::string(key) + " has " +
+                                                std::to_string(array->size()) + " elements for " +
+                                                std::to_string(tokens->size()) + " tokens");
+    }
+  };
+  check("tokenizer.ggml.tokens", {GgufType::string});
+  check("tokenizer.ggml.scores", {GgufType::f32});
+  check("tokenizer.ggml.token_type", {GgufType::i32, GgufType::u32});
+}
+
 /// llama.cpp keeps texts and ids in two tables and stops when they differ in size: a file with a text that
 /// two tokens share does not load. Sorted, so that no choice of texts makes this slow.
 void warn_of_repeated_tokens(const KvList& metadata, std::vector<std::string>& warnings) {
@@ -84,6 +115,7 @@ GgufModel open_gguf_model(const std::shared_ptr<const GgufSource>& source, const
     model.architecture = *options.architecture;
     model.metadata.set("general.architecture", model.architecture);
   }
+  check_token_arrays(model.metadata, printable(source->files().front().path().native()));
   if (options.tokenizer_pre) set_pre_tokenizer(*options.tokenizer_pre, model.metadata);
   warn_of_repeated_tokens(model.metadata, model.warnings);
   GeneralSources general;

@@ -570,6 +570,18 @@ TEST_F(OpenModel, tokens_of_a_gguf_that_share_a_text_are_warned_of) {
       mentions(model.warnings, "tokenizer.ggml.tokens: 'b' is token 1 and token 3, and 2 more are repeated"));
 }
 
+TEST_F(OpenModel, arrays_that_do_not_fit_the_tokens_of_a_gguf_are_refused) {
+  const auto refuse = [&](const char* key, GgufValue value, const std::string& problem) {
+    const auto path = scratch_.add("x.gguf", small_gguf(key, std::move(value)));
+    expect_error(ErrorKind::input_invalid, std::string("x.gguf: ") + key + problem,
+                 [&] { open_model(path, {}); });
+  };
+  refuse("tokenizer.ggml.tokens", GgufValue(std::uint32_t{3}), " is not an array");
+  refuse("tokenizer.ggml.tokens", GgufValue(std::vector<float>{1}), " is an array of f32, not of string");
+  refuse("tokenizer.ggml.scores", GgufValue(std::vector<std::int32_t>{1}), " is an array of i32, not of f32");
+  refuse("tokenizer.ggml.token_type", GgufValue(std::vector<float>{1}), " is an array of f32, not of i32");
+}
+
 TEST_F(OpenModel, a_gguf_is_carried_over) {
   KvList metadata;
   metadata.set("general.architecture", "llama");
