@@ -42,6 +42,11 @@ def cut(size):
     return gguf(tensors=[record(dims=(32, 128))], data=bytes(16384))[:size]
 
 
+def of_tokens(name, key, piece):
+    """Three tokens, and an array beside them that does not fit."""
+    return Case("G28", name, gguf((ARCH, TOKENS, key)), NAME, (QUANTIZE,), 4, piece, at=NAME)
+
+
 def cut_in_key(number):
     """Nine keys with texts of 60 bytes, the file cut in the middle of one text."""
     head = gguf([kv(f"k{i}", b.STRING, text("v" * 60)) for i in range(9)], [], b"")
@@ -128,6 +133,13 @@ CASES = [
     *(refused("G26", f"end in key {k}", cut_in_key(k), f"'k{k}'") for k in (2, 4, 8)),
     accepted("G27", "template with a payload", gguf((ARCH, kv("tokenizer.chat_template", b.STRING, text(PAYLOAD)))), "__subclasses__", (INSPECT, QUANTIZE)),
     refused("G28", "array of bytes one short", of_key(kv("tokenizer.ggml.token_type", b.ARRAY, b.array(b.U8, count=2**20))), "claims 1048576 bytes"),
+    *(of_tokens(f"{key} {what}", kv("tokenizer.ggml." + key, b.ARRAY, array), piece) for key, what, array, piece in (
+        ("token_type", "of bytes", b.array(b.U8, b"\1", b"\1", b"\1"), "is an array of u8, not of i32"),
+        ("scores", "of bytes", b.array(b.U8, b"\1", b"\1", b"\1"), "is an array of u8, not of f32"),
+        ("token_type", "too short", b.array(b.I32, u32(1)), "has 1 elements for 3 tokens"),
+        ("scores", "too long", b.array(b.F32, *[u32(0)] * 4), "has 4 elements for 3 tokens"),
+    )),
+    Case("G28", "tokens a number", of_key(kv("tokenizer.ggml.tokens", b.U32, u32(3))), NAME, (QUANTIZE,), 4, "is not an array", at=NAME),
     accepted("G29", "byte tokens that are none", gguf((ARCH, kv("tokenizer.ggml.tokens", b.ARRAY, b.array(b.STRING, text("<0x-1>"), text("<0xZZ>"))))), "<0xZZ>"),
     accepted("G30", "special id beyond the tokens", gguf((ARCH, TOKENS, kv("tokenizer.ggml.bos_token_id", b.U32, u32(2**31 - 1)))), "2147483647"),
 ]  # fmt: skip
