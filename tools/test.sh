@@ -3,8 +3,8 @@
 #
 # Usage: tools/test.sh [--all]
 #   --all   also: every unit test under ASan+UBSan and under TSan, a build and test run with clang++, static analysis, a
-#           fault at every call, and the heavy peers (transformers, torch, tokenizers, sentencepiece; about 2 GB of packages
-#           in .venv-interop-heavy)
+#           fault at every call, the fuzz targets for 20 seconds each, and the heavy peers (transformers, torch, tokenizers,
+#           sentencepiece; about 2 GB of packages in .venv-interop-heavy)
 # Environment: QTZ_SHARED, the folder with the large test data (default ../shared); what needs it skips without it.
 set -euo pipefail
 
@@ -14,7 +14,7 @@ all=false
 for argument in "$@"; do
   case "$argument" in
     --all) all=true ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument '$argument' (there is --all)" >&2; exit 2 ;;
   esac
 done
@@ -49,6 +49,8 @@ if $all; then
   bash tools/sanitize.sh
   say "unit tests of the parallel floors under ThreadSanitizer"
   build_and_test build/tsan -L 'core|pipeline' -- -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DQTZ_SANITIZE=thread"
+  say "fuzz targets"
+  bash tools/fuzz.sh 20
   say "second compiler: clang++"
   build_and_test build/clang -LE interop -- -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=clang++
   say "static analysis"

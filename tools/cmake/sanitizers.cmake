@@ -2,6 +2,9 @@
 #   qtz_sanitizers       for all code
 #   qtz_simd_sanitizers  on top of it for the kernel levels other than scalar
 set(QTZ_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address;undefined")
+if(QTZ_FUZZ)
+  set(QTZ_SANITIZE "address;undefined;fuzzer-no-link")
+endif()
 add_library(qtz_sanitizers INTERFACE)
 add_library(qtz_simd_sanitizers INTERFACE)
 if(QTZ_SANITIZE)
