@@ -2,7 +2,7 @@
 
 import bad_bytes as b
 from bad_bytes import ARCH, gguf, kv, record, text, u32, u64
-from bad_case import INSPECT, MB, QUANTIZE, Case
+from bad_case import INSPECT, QUANTIZE, Case
 
 NAME = "x.gguf"
 JUDGE = "verify {in}"

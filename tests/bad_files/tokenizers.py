@@ -2,7 +2,7 @@
 
 import bad_bytes as b
 import tiny_model
-from bad_bytes import f32, field, imatrix, imatrix_entry, imatrix_gguf, piece, varint
+from bad_bytes import field, imatrix, imatrix_entry, imatrix_gguf, piece, varint
 from bad_case import PLAN, QUANTIZE, VERIFY, Case
 from tiny_model import TOKENIZER, config, folder
 
