@@ -128,6 +128,7 @@ std::vector<bool> layers_of_type(const ModelConfig& config, std::string_view typ
                                      std::to_string(config.block_count()) + " layers");
   }
   std::vector<bool> out;
+  out.reserve(types.size());
   for (const std::string& entry : types) out.push_back(entry == type);
   return out;
 }
