@@ -17,8 +17,8 @@ struct PlanFlags {
 
 ExitCode run(const PlanFlags& flags, Console& console) {
   const Backend& backend = select_backend(flags.job.backend);
-  const Job job = make_job(flags.job, "plan");
-  print_preflight(job, backend, console);
+  const Job job = make_job(flags.job, backend, "plan");
+  print_preflight(job, console);
   print_plan(job, flags.job, console);
   return ExitCode::ok;
 }

@@ -147,8 +147,8 @@ void print_summary(const Job& job, bool manifest, const RunResult& result, Conso
 
 ExitCode run(const QuantizeFlags& flags, Console& console) {
   const Backend& backend = select_backend(flags.job.backend);
-  const Job job = make_job(flags.job, "quantize");
-  print_preflight(job, backend, console);
+  const Job job = make_job(flags.job, backend, "quantize");
+  print_preflight(job, console);
   if (flags.dry_run) {
     print_plan(job, flags.job, console);
     return ExitCode::ok;

@@ -11,10 +11,12 @@
 #include "cli/flags.h"
 #include "cli/kv_override.h"
 #include "cli/output_name.h"
+#include "cli/signals.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/imatrix.h"
+#include "qtz/pipeline/estimate.h"
 
 namespace qtz::cli {
 namespace {
@@ -220,7 +222,7 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
             "refuse to use more memory, like 2G or 500M");
 }
 
-Job make_job(const JobFlags& flags, std::string_view command) {
+Job make_job(const JobFlags& flags, const Backend& backend, std::string_view command) {
   require_value(flags.input, "an INPUT", command);
   refuse_stdin(flags.input);
   const auto types = parse_types(flags, command);
@@ -245,6 +247,8 @@ Job make_job(const JobFlags& flags, std::string_view command) {
   protect_folder(flags.input, job.protect);
   job.model = open_model(flags.input, model_options);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
+  // First, so that what it leaves in memory is counted below.
+  job.thread_seconds = estimate_seconds(job.plans, backend, cancel_token());
   job.memory = memory_need(job.plans, job.threads, job.max_memory, flags.manifest);
   return job;
 }

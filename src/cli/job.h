@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 #include "qtz/pipeline/plan.h"
 #include "qtz/pipeline/run.h"
@@ -57,6 +58,7 @@ struct Job {
   unsigned threads = 1;               ///< as asked for
   std::uint64_t max_memory = 0;
   MemoryNeed memory;
+  double thread_seconds = 0;  ///< estimate of the work, for one thread; 0: none
 };
 
 void add_job_flags(CLI::App& app, JobFlags& flags);
@@ -74,6 +76,6 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job);
 
 /// Usage errors first, before anything is opened; then the model, then the plans, then whether the memory is
 /// enough: all that quantize refuses before it writes, plan refuses too.
-Job make_job(const JobFlags& flags, std::string_view command);
+Job make_job(const JobFlags& flags, const Backend& backend, std::string_view command);
 
 }  // namespace qtz::cli

@@ -5,11 +5,10 @@
 #include <cmath>
 #include <map>
 
-#include "cli/signals.h"
 #include "cli/table.h"
 #include "qtz/core/output_file.h"
+#include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
-#include "qtz/pipeline/estimate.h"
 #include "qtz/pipeline/run.h"
 
 namespace qtz::cli {
@@ -139,7 +138,7 @@ std::string type_counts(const QuantPlan& plan) {
   return text;
 }
 
-void print_preflight(const Job& job, const Backend& backend, Console& console) {
+void print_preflight(const Job& job, Console& console) {
   for (std::size_t i = 0; i < job.plans.size(); ++i) console.event("plan", plan_event(job, i));
   console.info("model   " + model_text(job));
   for (const auto& note : job.model.notes) console.info("        " + note);
@@ -153,8 +152,9 @@ void print_preflight(const Job& job, const Backend& backend, Console& console) {
   const std::string threads =
       std::to_string(job.memory.threads) + (job.memory.threads == 1 ? " thread" : " threads");
   console.info("memory  " + format_bytes(job.memory.bytes) + " with " + threads);
-  const double seconds = estimate_seconds(job.plans, job.memory.threads, backend, cancel_token());
-  if (seconds > 0) console.info("time    " + estimate_text(seconds));
+  if (job.thread_seconds > 0)
+    console.info("time    " +
+                 estimate_text(job.thread_seconds / std::min(job.memory.threads, resolve_threads(0))));
   for (const auto& skipped : job.model.skipped) console.warn("left out: " + skipped);
   for (const auto& warning : job.model.warnings) console.warn(warning);
   std::vector<std::string> said;

@@ -7,7 +7,6 @@
 #include "cli/console.h"
 #include "cli/job.h"
 #include "qtz/core/json.h"
-#include "qtz/kernels/backend.h"
 
 namespace qtz::cli {
 
@@ -16,7 +15,7 @@ std::string type_counts(const QuantPlan& plan);
 
 /// A few lines on stderr before work starts: architecture, parameters, tokenizer, and for every output its
 /// types, size, bits per weight and name; then disk, memory and time. Warnings of model and plans follow.
-void print_preflight(const Job& job, const Backend& backend, Console& console);
+void print_preflight(const Job& job, Console& console);
 
 /// Recipe text of the plan with sizes and reasons as comments; read_recipe accepts it.
 std::string plan_text(const Job& job, std::size_t index);

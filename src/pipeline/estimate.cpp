@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "qtz/core/error.h"
-#include "qtz/core/parallel.h"
 #include "tile_worker.h"
 #include "tiles.h"
 
@@ -67,8 +66,7 @@ double try_tile(TileWorker& worker, const TileJob& job) {
 
 }  // namespace
 
-double estimate_seconds(std::span<const QuantPlan> plans, unsigned threads, const Backend& backend,
-                        const CancelToken& cancel) {
+double estimate_seconds(std::span<const QuantPlan> plans, const Backend& backend, const CancelToken& cancel) {
   const TileQueue queue(plans);
   std::map<Kind, OfKind> kinds;
   for (const TileJob& job : queue.jobs()) {
@@ -89,7 +87,7 @@ double estimate_seconds(std::span<const QuantPlan> plans, unsigned threads, cons
     if (error.kind() != ErrorKind::input_missing && error.kind() != ErrorKind::input_invalid) throw;
     return 0;
   }
-  return seconds / std::min(threads, resolve_threads(0));
+  return seconds;
 }
 
 }  // namespace qtz

@@ -9,11 +9,10 @@
 
 namespace qtz {
 
-/// Seconds that execute() will take with that many threads, as far as reading and encoding decide: of every
-/// kind of tensor (stored type, types it becomes) some rows are read and encoded, and nothing is written. A
-/// fraction of a second on any model. 0 where the input cannot be read, which execute() will say. For people:
+/// Seconds that execute() would take with one thread, as far as reading and encoding decide: of every kind of
+/// tensor (stored type, types it becomes) some rows are read and encoded, and nothing is written. A fraction
+/// of a second on any model. 0 where the input cannot be read, which execute() will say. For people:
 /// it differs from run to run.
-double estimate_seconds(std::span<const QuantPlan> plans, unsigned threads, const Backend& backend,
-                        const CancelToken& cancel);
+double estimate_seconds(std::span<const QuantPlan> plans, const Backend& backend, const CancelToken& cancel);
 
 }  // namespace qtz

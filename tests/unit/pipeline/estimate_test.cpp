@@ -26,7 +26,7 @@ TEST(Estimate, IsThereForEveryType) {
     if (type.name == "Q2_K_S") continue;  // wants importance
     const QuantPlan plan = make_plan(
         model_of({in_memory("blk.0.attn_k.weight", {64, 256}, DType::f32, weights(64 * 256, 1))}), type, {});
-    EXPECT_GT(estimate_seconds({&plan, 1}, 1, scalar(), CancelToken()), 0) << type.name;
+    EXPECT_GT(estimate_seconds({&plan, 1}, scalar(), CancelToken()), 0) << type.name;
   }
 }
 
@@ -34,7 +34,7 @@ TEST(Estimate, IsNoneForAnInputThatCannotBeRead) {
   const QuantPlan plan =
       make_plan(model_of({ModelTensor{"blk.0.attn_k.weight", std::make_shared<BrokenExpr>(), DType::bf16}}),
                 find_file_type("Q8_0"), {});
-  EXPECT_EQ(estimate_seconds({&plan, 1}, 1, scalar(), CancelToken()), 0);
+  EXPECT_EQ(estimate_seconds({&plan, 1}, scalar(), CancelToken()), 0);
 }
 
 TEST(Estimate, CanBeInterrupted) {
@@ -43,7 +43,7 @@ TEST(Estimate, CanBeInterrupted) {
                 find_file_type("Q8_0"), {});
   CancelToken cancel;
   cancel.cancel();
-  EXPECT_THROW(estimate_seconds({&plan, 1}, 1, scalar(), cancel), Error);
+  EXPECT_THROW(estimate_seconds({&plan, 1}, scalar(), cancel), Error);
 }
 
 }  // namespace
