@@ -118,6 +118,12 @@ class Place:
         self.root = pathlib.Path(self._folder.name) / "root"
         self.inputs = self.root / "in"
         self.inputs.mkdir(parents=True)
+        # LD_PRELOAD is a list separated by spaces and colons: a build folder with one in its path could not be named.
+        self.shim = shutil.copy(SHIM, self._folder.name)
+        report = self.root.parent / "memory"
+        run("--version", env=environment(LD_PRELOAD=self.shim, FAULT_MEMORY=str(report)))
+        if not report.exists():
+            raise RuntimeError(f"{self.shim} is not loaded by LD_PRELOAD: no fault would be met")
         make_inputs(self.inputs)
         self._numbers = itertools.count()
         self._undisturbed = {}
@@ -163,7 +169,7 @@ class Run:
         return [QTZ, *self.words(self.scene.line), *own]
 
     def orders(self, fault=None, log=False, other=None):
-        orders = {"LD_PRELOAD": SHIM, "FAULT_UNDER": str(self.place.root)}
+        orders = {"LD_PRELOAD": self.place.shim, "FAULT_UNDER": str(self.place.root)}
         if fault:
             orders["FAULT"] = fault
         if log:

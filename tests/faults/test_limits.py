@@ -190,7 +190,7 @@ class Memory(FaultTestCase):
     def most_kilobytes(self, *arguments):
         report = self.place.root.parent / "memory"
         report.unlink(missing_ok=True)
-        result = scenes.run(*arguments, env=scenes.environment(LD_PRELOAD=scenes.SHIM, FAULT_MEMORY=str(report)))
+        result = scenes.run(*arguments, env=scenes.environment(LD_PRELOAD=self.place.shim, FAULT_MEMORY=str(report)))
         self.assertEqual(result.returncode, 0, result.stderr)
         return int(report.read_text())
 
