@@ -7,6 +7,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "qtz/core/json.h"
+#include "qtz/core/text.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/kernels/bench.h"
 #include "qtz/pipeline/recipe.h"

@@ -6,6 +6,7 @@
 #include "cli/flags.h"
 #include "cli/table.h"
 #include "qtz/core/json.h"
+#include "qtz/core/text.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 #include "qtz/pipeline/recipe.h"

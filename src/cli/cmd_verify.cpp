@@ -12,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "qtz/core/json.h"
+#include "qtz/core/text.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 #include "qtz/pipeline/verify.h"

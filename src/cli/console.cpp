@@ -15,6 +15,7 @@
 #include "cli/stderr_sink.h"
 #include "cli/table.h"
 #include "qtz/core/error.h"
+#include "qtz/core/text.h"
 
 namespace qtz::cli {
 

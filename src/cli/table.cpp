@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "qtz/core/text.h"
+
 namespace qtz::cli {
 namespace {
 
@@ -55,15 +57,6 @@ std::string group_digits(std::uint64_t value) {
   std::string digits = std::to_string(value);
   for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
   return digits;
-}
-
-std::string format_fixed(double value, int decimals) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  std::array<char, 512> buffer{};
-  const auto result =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, decimals);
-  return std::string(buffer.data(), result.ptr);
 }
 
 std::string format_significant(double value) {

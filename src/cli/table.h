@@ -33,9 +33,6 @@ class TextTable {
 /// Digits of a count in groups: "2,295,552".
 std::string group_digits(std::uint64_t value);
 
-/// Fixed number of decimals, locale-free.
-std::string format_fixed(double value, int decimals);
-
 /// Six significant digits: "0.0179246", "1.2e-09".
 std::string format_significant(double value);
 

@@ -16,6 +16,7 @@ struct Steps {
                         ///< maximum
   double scale_levels;  ///< steps of a group's scale within its super-block; 0 where scales are stored as
                         ///< they are
+  double min_levels = 0;  ///< steps of a group's minimum within its super-block; 0 where there is none
 };
 
 /// Relative spacing of the mantissa, for plain numbers.
@@ -25,6 +26,7 @@ struct Spacing {
 };
 
 constexpr double kHalfQuantum = 0x1p-24;  // the smallest f16, which scales are stored in
+constexpr double kHalfSteps = 0x1p10;     // of an f16 between a power of two and the next
 
 struct Band {
   Steps steps;
@@ -32,47 +34,52 @@ struct Band {
 };
 
 // Where the limits come from: the ratio was measured for two trained models and for uniform, normal,
-// one-sided, sparse, ternary, shifted and heavy-tailed (Student, one outlier in 256, log-normal) weights,
-// without importance, with gamma-distributed importance of shape 0.5, and of shape 0.05, which is harsher
-// than real matrices. Against it stands the ratio when every row is replaced by its neighbour. Trained
-// weights give 0.7 to 1.0 without importance and up to 1.6 with the harshest.
+// one-sided, sparse, ternary, two-valued, shifted and heavy-tailed (Student, one outlier in 256, log-normal)
+// weights, without importance, with gamma-distributed importance of shape 0.5, and of shape 0.05, which is
+// harsher than real matrices. Against it stands the ratio when every row is replaced by its neighbour.
+// Trained weights give 0.7 to 1.0 without importance and up to 1.6 with the harshest.
+//
+// Levels from -8 to 7 reach one step less far on one side: of two weights of equal size and opposite signs,
+// one is a whole step off, 12 times the square that is foretold. That is the worst for Q4_0 and Q5_0; the
+// scales of IQ4_XS, from -32 to 31, are worse still.
 //
 //                 worst sound            neighbour's row
 //                 plain  piece  harsh    (trained, lowest)
-//   Q8_0           1.0    1.5    1.0      40000
-//   Q4_0, Q5_0     3.3    4.6    3.6        157, 630
-//   Q4_1, Q5_1     1.3    2.3    57         179, 765
-//   Q2_K           1.2   14.1    1.5          9
-//   Q3_K           1.6    2.3    1.8         47
-//   Q4_K, Q5_K     0.9    1.4    26, 75     172, 667
-//   Q6_K           0.8    1.2    27        2900
-//   IQ4_NL, _XS    1.5    1.9    17         158
+//   Q8_0           2.5    2.6    1.0      40000
+//   Q4_0, Q5_0    11.7   11.7    3.6        157, 630
+//   Q4_1, Q5_1     2.2    2.6    57         179, 765
+//   Q2_K           1.2    3.6    1.5          9
+//   Q3_K           3.9    3.9    1.8         47
+//   Q4_K, Q5_K     1.0    2.6    26, 75     172, 667
+//   Q6_K           1.3    1.4    27        2900
+//   IQ4_NL         2.5    3.6    17         158
+//   IQ4_XS          15     15    17         158
 Band band_of(DType type) noexcept {
   switch (type) {
     case DType::q8_0:
-      return {{32, 254, true, 0}, {2, 4, 2}};
+      return {{32, 254, true, 0}, {4, 4, 4}};
     case DType::q4_0:
-      return {{32, 16, true, 0}, {5, 10, 10}};
+      return {{32, 16, true, 0}, {13, 13, 13}};
     case DType::q5_0:
-      return {{32, 32, true, 0}, {5, 10, 20}};
+      return {{32, 32, true, 0}, {13, 13, 20}};
     case DType::q4_1:
-      return {{32, 15, false, 0}, {3, 8, 60}};
+      return {{32, 15, false, 0, kHalfSteps}, {4, 8, 60}};
     case DType::q5_1:
-      return {{32, 31, false, 0}, {3, 8, 120}};
+      return {{32, 31, false, 0, kHalfSteps}, {4, 8, 120}};
     case DType::q2_k:
-      return {{16, 3, false, 15}, {3, 25, 4}};
+      return {{16, 3, false, 15, 15}, {3, 10, 4}};
     case DType::q3_k:
-      return {{16, 8, true, 31}, {3, 8, 6}};
+      return {{16, 8, true, 31}, {6, 8, 6}};
     case DType::q4_k:
-      return {{32, 15, false, 63}, {3, 8, 60}};
+      return {{32, 15, false, 63, 63}, {4, 8, 60}};
     case DType::q5_k:
-      return {{32, 31, false, 63}, {3, 8, 150}};
+      return {{32, 31, false, 63, 63}, {4, 8, 150}};
     case DType::q6_k:
-      return {{16, 64, true, 127}, {3, 8, 100}};
+      return {{16, 64, true, 127}, {4, 8, 100}};
     case DType::iq4_nl:
-      return {{32, 16, true, 0}, {4, 8, 40}};
+      return {{32, 16, true, 0}, {5, 8, 40}};
     case DType::iq4_xs:
-      return {{32, 16, true, 31}, {4, 8, 40}};
+      return {{32, 16, true, 31}, {20, 20, 40}};
     default:
       // Rounding to a mantissa is off by at most three times its foretold square.
       return {{0, 0, false, 0}, {3.5, 3.5, 3.5}};
@@ -90,14 +97,19 @@ Spacing spacing_of(DType type) noexcept {
   }
 }
 
-double span_of(std::span<const float> group, bool symmetric) noexcept {
+struct Span {
+  double low;  ///< at most 0
+  double width;
+};
+
+Span span_of(std::span<const float> group, bool symmetric) noexcept {
   double low = 0;
   double high = symmetric ? 0 : static_cast<double>(group.front());
   for (const float value : group) {
     low = std::min(low, static_cast<double>(value));
     high = std::max(high, static_cast<double>(value));
   }
-  return symmetric ? 2 * std::max(-low, high) : high - low;
+  return {low, symmetric ? 2 * std::max(-low, high) : high - low};
 }
 
 double square(double value) noexcept {
@@ -107,10 +119,13 @@ double square(double value) noexcept {
 double block_noise(const Steps& steps, std::span<const float> piece) noexcept {
   double noise = 0;
   double widest = 0;
+  double lowest = 0;
   for (std::size_t at = 0; at < piece.size(); at += steps.group) {
     const auto group = piece.subspan(at, std::min<std::size_t>(steps.group, piece.size() - at));
-    const double step = span_of(group, steps.symmetric) / steps.levels;
+    const Span span = span_of(group, steps.symmetric);
+    const double step = span.width / steps.levels;
     widest = std::max(widest, step);
+    lowest = std::min(lowest, span.low);
     noise += static_cast<double>(group.size()) * square(step) / 12;
   }
   // A scale that is a little off moves every value in proportion to its level; the typical level is 0.6 of
@@ -118,6 +133,8 @@ double block_noise(const Steps& steps, std::span<const float> piece) noexcept {
   const double level = 0.6 * steps.levels * (steps.symmetric ? 0.5 : 1);
   double each = square(kHalfQuantum * steps.levels * std::max(1.0, steps.scale_levels));
   if (steps.scale_levels > 0) each += square(widest / steps.scale_levels * level) / 12;
+  // A minimum that is a little off moves every value by as much, which counts for weights far from zero.
+  if (steps.min_levels > 0) each += square(lowest / steps.min_levels) / 12;
   return noise + static_cast<double>(piece.size()) * each;
 }
 

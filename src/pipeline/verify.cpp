@@ -151,8 +151,9 @@ Comparison look_at(const Check& check, const Tile& tile, const GgufSource& file,
 std::string number_text(double value) {
   // Two significant digits are enough to see how far off something is.
   if (value == 0 || !std::isfinite(value)) return format_double(value);
-  const double unit = std::pow(10.0, std::floor(std::log10(std::fabs(value))) - 1);
-  return format_double(std::round(value / unit) * unit);
+  const double exponent = std::floor(std::log10(std::fabs(value)));
+  const double unit = std::pow(10.0, exponent - 1);
+  return format_fixed(std::round(value / unit) * unit, exponent < 1 ? static_cast<int>(1 - exponent) : 0);
 }
 
 /// One lost piece in so many is usual under the harshest importance.
@@ -164,19 +165,10 @@ std::string lost_text(const Comparison& sum, const Shape& shape) {
          position_text(shape, sum.first_lost.value_or(0)) + ")";
 }
 
-std::string problem_of(const Check& check, const Comparison& sum, const TensorReport& report,
-                       bool encoded_again) {
+/// Why the errors are larger than the type's, or empty.
+std::string error_text(const Check& check, const Comparison& sum, const TensorReport& report) {
   const Shape& shape = check.info->shape;
   const std::string type(name_of(check.info->dtype));
-  if (sum.nonfinite > 0) {
-    return std::to_string(sum.nonfinite) + " values are NaN or infinite (first at " +
-           position_text(shape, sum.first_bad.value_or(0)) + ")";
-  }
-  if (check.expr == nullptr) return {};
-  if (check.expr->dtype() == check.info->dtype) {
-    return sum.same_bytes ? "" : "differs from the source although it has the source's type";
-  }
-  if (!report.compared) return "was not compared: qtz cannot judge the errors of " + type;
   const ErrorLimits limits = error_limits(check.info->dtype);
   const double limit = check.weighted ? limits.weighted : limits.tensor;
   if (report.noise_ratio > limit) {
@@ -189,8 +181,31 @@ std::string problem_of(const Check& check, const Comparison& sum, const TensorRe
   }
   // Importance moves error from weight to weight, but in a sound tensor hardly a piece is lost to it
   // altogether.
-  if (check.weighted && sum.lost_pieces > sum.pieces / kLostPieces) {
-    return lost_text(sum, shape);
+  if (check.weighted && sum.lost_pieces > sum.pieces / kLostPieces) return lost_text(sum, shape);
+  return {};
+}
+
+/// Whatever the errors are, they are those that the importance matrix at hand asks for: it may give some
+/// weights no say at all.
+bool given_up(const Check& check, const TensorReport& report) noexcept {
+  return check.weighted && report.reproduced;
+}
+
+std::string problem_of(const Check& check, const Comparison& sum, const TensorReport& report,
+                       bool encoded_again) {
+  if (sum.nonfinite > 0) {
+    return std::to_string(sum.nonfinite) + " values are NaN or infinite (first at " +
+           position_text(check.info->shape, sum.first_bad.value_or(0)) + ")";
+  }
+  if (check.expr == nullptr) return {};
+  if (check.expr->dtype() == check.info->dtype) {
+    return sum.same_bytes ? "" : "differs from the source although it has the source's type";
+  }
+  if (!report.compared) {
+    return "was not compared: qtz cannot judge the errors of " + std::string(name_of(check.info->dtype));
+  }
+  if (std::string error = error_text(check, sum, report); !error.empty() && !given_up(check, report)) {
+    return error;
   }
   if (encoded_again && check.must_be_exact && !sum.same_bytes) {
     return "is not what this version of qtz makes of the source";
@@ -224,6 +239,16 @@ TensorReport report_of(const Check& check, const Comparison& sum, const Backend&
   }
   report.problem = problem_of(check, sum, report, encoded_again);
   return report;
+}
+
+/// Large errors that are nobody's fault but the importance matrix's.
+void warn_of_given_up(const Check& check, const Comparison& sum, const TensorReport& report,
+                      std::vector<std::string>& warnings) {
+  if (!report.compared || check.expr->dtype() == report.type || !given_up(check, report)) return;
+  const std::string error = error_text(check, sum, report);
+  if (error.empty()) return;
+  warnings.push_back("tensor '" + printable(report.name) + "': " + error +
+                     ", as the importance matrix asks for");
 }
 
 /// Keys that the artifact may have for itself, whatever the source says.
@@ -342,9 +367,9 @@ class OrderedSum {
   Comparison sum_;
 };
 
-std::vector<TensorReport> run_checks(const std::vector<Check>& checks, const GgufSource& file,
-                                     const Backend& backend, const VerifyOptions& options, Progress& progress,
-                                     const CancelToken& cancel) {
+void run_checks(const std::vector<Check>& checks, const GgufSource& file, const Backend& backend,
+                const VerifyOptions& options, Progress& progress, const CancelToken& cancel,
+                VerifyReport& report) {
   std::uint64_t bytes = 0;
   std::uint64_t tiles = 0;
   for (const Check& check : checks) {
@@ -369,10 +394,10 @@ std::vector<TensorReport> run_checks(const std::vector<Check>& checks, const Ggu
   });
   progress.end();
 
-  std::vector<TensorReport> reports;
-  for (std::size_t i = 0; i < checks.size(); ++i)
-    reports.push_back(report_of(checks[i], sums[i].sum(), backend, options.encode_again));
-  return reports;
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    report.tensors.push_back(report_of(checks[i], sums[i].sum(), backend, options.encode_again));
+    warn_of_given_up(checks[i], sums[i].sum(), report.tensors.back(), report.warnings);
+  }
 }
 
 }  // namespace
@@ -413,7 +438,7 @@ VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* want
   if (file == nullptr) return report;
   if (wanted != nullptr) compare_metadata(wanted->metadata, file->metadata(), report);
   const std::vector<Check> checks = pair_tensors(*file, wanted, report);
-  report.tensors = run_checks(checks, *file, backend, options, progress, cancel);
+  run_checks(checks, *file, backend, options, progress, cancel, report);
   return report;
 }
 

@@ -49,10 +49,10 @@ def numeric(id, name, build, piece, types=("Q8_0", "Q4_K", "Q4_0")):
 ALL = ("Q8_0", "Q4_0", "Q5_1", "IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS")
 
 
-def finite(id, name, build, piece="ok", types=ALL, more="", judged=True):
-    """Every type takes it, and what is written is finite; and as close to the weights as usual, where it is judged.
+def finite(id, name, build, piece="ok", types=ALL, more=""):
+    """Every type takes it, and what is written is finite and as close to the weights as usual.
     Weights at the ends of a type's range and columns without importance lose more, as they do in llama.cpp."""
-    against = " --source {in}" + more if judged else ""
+    against = " --source {in}" + more
     check = tuple(f"verify {{folder}}/out/{t}.gguf" + against for t in types)
     return Case(id, name, build, NAME, tuple(c + more for c in commands(types)) + check, 0, piece)
 
@@ -75,7 +75,7 @@ CASES = [
     finite("N03", "all zero", weights([0.0])),
     finite("N03", "one that is not zero", one_bad(0.5, 300)),
     finite("N03", "all equal", weights([0.75])),
-    finite("N03", "largest halves, alternating", weights([65504.0, -65504.0]), judged=False),
+    finite("N03", "largest halves, alternating", weights([65504.0, -65504.0])),
     *(finite("N04", f"{value} in {dtype}", weights([value, -value, 1.0], dtype), types=("F32", "BF16") if dtype != "F16" else ("F16", "F32")) for value, dtype in ((1e38, "F32"), (65520.0, "F32"), (65504.0, "F16"), (1e38, "BF16"))),
     numeric("N04", "1e38 in blocks", weights([1e38, -1e38, 1.0]), "a.weight", ALL),
     numeric("N04", "1e9 in blocks", weights([1e9, -1e9, 1.0]), "a.weight", ("Q8_0", "F16")),
@@ -84,7 +84,7 @@ CASES = [
     finite("N06", "minus zero", weights([-0.0])),
     *(finite("N07", f"{cols} columns", weights([0.25, -0.5, 0.125], shape=(3, cols)), types=("Q8_0", "Q4_K", "Q2_K", "IQ4_XS")) for cols in (1, 31, 32, 33, 255, 256, 257, 100352)),
     finite("N09", "one a thousand times the others", one_bad(500.0, 300)),
-    finite("N10", "importance zero for some columns", with_matrix((0.0,) * 16 + (1.0,) * 240), more=IMATRIX, judged=False),
+    finite("N10", "importance zero for some columns", with_matrix((0.0,) * 16 + (1.0,) * 240), more=IMATRIX),
     finite("N10", "importance zero for all", with_matrix((0.0,) * 256), "1 entries have no data", more=IMATRIX),
     finite("N10", "importance 1e-38", with_matrix((1e-38,) * 256), "1 entries have no data", more=IMATRIX),
     *(Case("N10", f"importance {value}", with_matrix((1.0, value) * 128), NAME, tuple(c + IMATRIX for c in commands(ALL)), 4, f"has the importance {value} at position 1", at="m.dat") for value in (1e30, 1e38)),

@@ -26,4 +26,7 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
 /// std::to_chars for floats: shortest text that reads back the same, locale-free.
 std::string format_double(double value);
 
+/// Fixed number of decimals, locale-free.
+std::string format_fixed(double value, int decimals);
+
 }  // namespace qtz

@@ -168,10 +168,9 @@ TEST(Verify, SeesANonfiniteBlockWithoutTheSource) {
       << problems_of(report);
 }
 
-/// With a legacy importance matrix of the model's matrices, gamma-distributed.
-PlanOptions with_importance(const GgufModel& model, const ScratchFolder& folder, float shape) {
-  std::mt19937 random(5);
-  std::gamma_distribution<float> gamma(shape);
+/// With a legacy importance matrix of the model's matrices; value_of takes the column.
+PlanOptions with_importance(const GgufModel& model, const ScratchFolder& folder,
+                            const std::function<float(std::uint64_t)>& value_of) {
   std::string bytes;
   const auto put = [&](std::int32_t value) {
     bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -188,13 +187,20 @@ PlanOptions with_importance(const GgufModel& model, const ScratchFolder& folder,
     const std::uint64_t count = tensor->expr->shape().cols();
     put(static_cast<std::int32_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) {
-      const float value = gamma(random) + 1e-9f;
+      const float value = value_of(i);
       bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
     }
   }
   PlanOptions options;
   options.importance = std::make_shared<const ImportanceMatrix>(folder.add("weights.dat", bytes));
   return options;
+}
+
+/// Gamma-distributed.
+PlanOptions with_importance(const GgufModel& model, const ScratchFolder& folder, float shape) {
+  std::mt19937 random(5);
+  std::gamma_distribution<float> gamma(shape);
+  return with_importance(model, folder, [&](std::uint64_t) { return gamma(random) + 1e-9f; });
 }
 
 TEST(Verify, AllowsForErrorsThatImportanceShaped) {
@@ -213,6 +219,27 @@ TEST(Verify, AllowsForErrorsThatImportanceShaped) {
       for (const TensorReport& tensor : exact.tensors) EXPECT_TRUE(tensor.reproduced) << tensor.name;
     }
   }
+}
+
+/// Columns that the matrix gives no weight at all may be lost: that is a word of warning, not a wrong file.
+TEST(Verify, WarnsOfWhatTheImportanceGivesUp) {
+  const GgufModel model = trained_like();
+  const ScratchFolder folder;
+  const PlanOptions made_with =
+      with_importance(model, folder, [](std::uint64_t column) { return column % 256 < 128 ? 0.0f : 1.0f; });
+  const Artifact artifact(model, "Q6_K", made_with);
+  const VerifyReport exact = artifact.check(&model, {}, made_with);
+  EXPECT_TRUE(exact.ok()) << problems_of(exact);
+  ASSERT_EQ(exact.warnings.size(), 3u);
+  EXPECT_NE(exact.warnings[1].find("tensor 'blk.0.attn_q.weight': error is "), std::string::npos);
+  EXPECT_NE(exact.warnings[1].find(" times what Q6_K gives"), std::string::npos);
+  EXPECT_NE(exact.warnings[1].find(", as the importance matrix asks for"), std::string::npos);
+
+  VerifyOptions bands_only;
+  bands_only.encode_again = false;
+  EXPECT_FALSE(artifact.check(&model, bands_only, made_with).ok());
+  artifact.flip(entry_of(artifact.plan(), "blk.0.attn_q.weight").offset + 3, 1);
+  EXPECT_FALSE(artifact.check(&model, {}, made_with).ok());
 }
 
 TEST(Verify, SeesEveryFlippedBitWhenGivenTheImportance) {
@@ -374,6 +401,9 @@ TEST(ErrorBands, HoldForUnusualDistributions) {
       {"ternary", [&] { return static_cast<float>(static_cast<int>(random() % 3) - 1) * 0.03f; }},
       {"one tenth is not zero", [&] { return random() % 10 == 0 ? normal(random) : 0.0f; }},
       {"shifted", [&] { return 1.0f + 0.1f * normal(random); }},
+      {"far from zero", [&] { return -1.0f + 0.01f * normal(random); }},
+      {"two values", [&] { return random() % 2 == 0 ? 0.03f : -0.03f; }},
+      {"two values, one of them rare", [&] { return random() % 16 == 0 ? 65504.0f : -65504.0f; }},
       {"constant", [&] { return 0.37f; }},
       {"very small", [&] { return 1e-7f * normal(random); }},
   };
