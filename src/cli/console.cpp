@@ -137,6 +137,9 @@ void Console::flush_data() {
   const int failure = write_all(STDOUT_FILENO, text);
   if (failure == 0) return;
   if (failure == EPIPE) throw StdoutClosed{};
+  if (failure == ECANCELED) {
+    throw Error(ErrorKind::interrupted, "interrupted while nobody read standard output");
+  }
   throw Error(ErrorKind::output, std::string("standard output cannot be written: ") + std::strerror(failure),
               "redirect it to a place with free space");
 }

@@ -5,10 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstring>
 
+#include "cli/signals.h"
 #include "qtz/core/error.h"
 
 namespace qtz::cli {
@@ -69,15 +72,21 @@ int open_path(std::string_view flag, const std::string& path, std::string_view o
 }  // namespace
 
 int write_all(int fd, std::string_view text) noexcept {
+  constexpr int kPatience = 100;  // milliseconds between looks at the signals
   while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
+    // A reader that does not read must not keep the process from ending. What a pipe that is ready takes
+    // without waiting is this much.
+    pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
+    const int found = ::poll(&ready, 1, kPatience);
+    if (found <= 0) {
+      if (found < 0 && errno != EINTR) return errno;
+      if (received_signal() != 0) return ECANCELED;
+      continue;
+    }
+    const ssize_t written = ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
     if (written >= 0) {
       text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      // Whoever shares the descriptor made it so; wait as a blocking write would.
-      pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
-      if (::poll(&ready, 1, -1) < 0 && errno != EINTR) return errno;
-    } else if (errno != EINTR) {
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
       return errno;
     }
   }

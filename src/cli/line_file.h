@@ -35,8 +35,8 @@ class LineFile {
   bool failed_ = false;
 };
 
-/// Writes everything, waiting where a descriptor does not block. Returns the errno of a failure, 0 when all
-/// bytes were written.
+/// Writes everything, however long a reader takes. Returns 0 when all bytes were written, else the errno of
+/// the failure: ECANCELED if a signal to stop came while nobody read.
 int write_all(int fd, std::string_view text) noexcept;
 
 }  // namespace qtz::cli

@@ -22,7 +22,7 @@ int to_int(ExitCode code) {
 int report(qtz::cli::Console& console, const qtz::Error& error) {
   if (error.kind() == qtz::ErrorKind::interrupted && qtz::cli::received_signal() != 0) {
     const int code = to_int(ExitCode::signal_base) + qtz::cli::received_signal();
-    console.error("interrupted; nothing was left behind", {}, code);
+    console.error(error.message(), {}, code);
     return code;
   }
   const int code = to_int(qtz::cli::exit_code(error.kind()));

@@ -163,6 +163,26 @@ class Streams(ProcessTestCase):
                 self.assertEqual(result.returncode, 0)
                 self.assertEqual(result.stderr, b"")
 
+    def test_reader_that_does_not_read_is_waited_for(self):
+        for name, ends in (("stdout", 0), ("stderr", 0), ("stdout", 143), ("stderr", 143)):
+            with self.subTest(stream=name, ends=ends):
+                read_end, write_end = os.pipe()
+                fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+                os.write(write_end, bytes(4096))
+                streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, name: write_end}
+                command = [QTZ, "quantize", self.files["demo"], "--type", "Q8_0", "--json", "-o", self.folder / f"{ends}.gguf"]
+                process = subprocess.Popen([*command, "--force"], stdin=subprocess.DEVNULL, **streams)
+                os.close(write_end)
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    process.wait(1)
+                if ends != 0:
+                    process.terminate()
+                    self.assertEqual(process.wait(60), ends)
+                while os.read(read_end, 1 << 16):
+                    pass
+                self.assertEqual(process.wait(60), ends)
+                os.close(read_end)
+
     def test_json_is_json(self):
         out = self.folder / "j.gguf"
         demo = self.files["demo"]

@@ -17,7 +17,7 @@ class CancelToken {
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
   /// Throws Error{interrupted} once cancelled.
   void poll() const {
-    if (cancelled()) throw Error(ErrorKind::interrupted, "interrupted");
+    if (cancelled()) throw Error(ErrorKind::interrupted, "interrupted; nothing was left behind");
   }
 
  private:
