@@ -37,8 +37,8 @@ void ProgressReporter::begin(std::string_view stage, std::uint64_t total_bytes, 
       leave_signals_to_main_thread();
       paint_until_stopped();
     });
-  } catch (const std::system_error&) {
-    // No thread to be had: the work goes on unseen, messages come out at the end.
+  } catch (const std::exception&) {
+    // No thread to be had, or no memory for one: the work goes on unseen, messages come out at the end.
   }
 }
 

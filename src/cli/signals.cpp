@@ -5,6 +5,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <new>
 #include <string_view>
 
 #include "cli/exit_codes.h"
@@ -29,12 +32,26 @@ void on_stop_signal(int number) {
   ::_exit(static_cast<int>(ExitCode::signal_base) + number);
 }
 
-void on_abort(int) {
+[[noreturn]] void end_at_once(std::string_view text, ExitCode code) {
   remove_temporary_files();
-  constexpr std::string_view kText =
-      "error: internal check failed; this is a bug in qtz, please report it (exit 1)\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kText.data(), kText.size());
-  ::_exit(static_cast<int>(ExitCode::bug));
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
+  ::_exit(static_cast<int>(code));
+}
+
+void on_abort(int) {
+  end_at_once("error: internal check failed; this is a bug in qtz, please report it (exit 1)\n",
+              ExitCode::bug);
+}
+
+/// Memory can run out where nothing may be thrown any more.
+[[noreturn]] void on_terminate() {
+  try {
+    if (std::current_exception()) throw;
+  } catch (const std::bad_alloc&) {
+    end_at_once("error: out of memory (exit 8)\n", ExitCode::resource);
+  } catch (...) {
+  }
+  std::abort();
 }
 
 void install(int number, void (*handler)(int)) noexcept {
@@ -63,6 +80,7 @@ void prepare_process() noexcept {
   install(SIGPIPE, SIG_IGN);
   install(SIGXFSZ, SIG_IGN);
   install(SIGABRT, on_abort);
+  std::set_terminate(on_terminate);
   for (const int number : kStopSignals) {
     if (!is_ignored(number)) install(number, on_stop_signal);  // nohup and background shells keep their wish
   }

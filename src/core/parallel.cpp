@@ -6,7 +6,6 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -50,8 +49,8 @@ void parallel_for(std::uint64_t count, unsigned threads, const CancelToken& canc
   for (unsigned worker = 1; worker < wanted; ++worker) {
     try {
       workers.emplace_back(work, worker);
-    } catch (const std::system_error&) {
-      break;  // the system has no more threads for us: go on with those we have
+    } catch (const std::exception&) {
+      break;  // the system has no more threads for us, or no memory: go on with those we have
     }
   }
   work(0);

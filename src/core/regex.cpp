@@ -40,6 +40,7 @@ Regex::Regex(std::string pattern) : pattern_(std::move(pattern)), code_(std::mak
   code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern_.data()), pattern_.size(),
                               PCRE2_UTF | PCRE2_MATCH_INVALID_UTF, &error, &position, nullptr);
   if (code_->code == nullptr) {
+    if (error == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
     throw Error(ErrorKind::usage, "regular expression '" + printable(pattern_) + "': " + message_of(error) +
                                       " (at character " + std::to_string(position + 1) + ")");
   }
@@ -61,6 +62,7 @@ bool Regex::search(std::string_view text) const {
                                  data.get(), code_->context);
   if (result >= 0) return true;
   if (result == PCRE2_ERROR_NOMATCH) return false;
+  if (result == PCRE2_ERROR_NOMEMORY) throw std::bad_alloc();
   throw Error(ErrorKind::usage, "regular expression '" + printable(pattern_) + "' on '" + printable(text) +
                                     "': " + message_of(result));
 }

@@ -1,6 +1,6 @@
 """What the faults are met with: command lines of qtz, each in a place of its own, and how their end is judged.
 
-The binary is in $QTZ_BINARY, the shim in $QTZ_FAULT_SHIM. $QTZ_FAULTS=long meets every call instead of a sample of them,
+The binary is in $QTZ_BINARY, the shims in $QTZ_FAULT_SHIM and $QTZ_ALLOCATION_SHIM. $QTZ_FAULTS=long meets every call instead of a sample of them,
 few is for binaries with a sanitizer, which are slow.
 """
 
@@ -23,6 +23,7 @@ import fixtures
 
 QTZ = os.environ["QTZ_BINARY"]
 SHIM = os.environ["QTZ_FAULT_SHIM"]
+ALLOCATION_SHIM = os.environ["QTZ_ALLOCATION_SHIM"]
 LONG = os.environ.get("QTZ_FAULTS") == "long"
 FEW = os.environ.get("QTZ_FAULTS") == "few"
 SEED = 20260101
@@ -120,6 +121,7 @@ class Place:
         self.inputs.mkdir(parents=True)
         # LD_PRELOAD is a list separated by spaces and colons: a build folder with one in its path could not be named.
         self.shim = shutil.copy(SHIM, self._folder.name)
+        self.allocation_shim = shutil.copy(ALLOCATION_SHIM, self._folder.name)
         report = self.root.parent / "memory"
         run("--version", env=environment(LD_PRELOAD=self.shim, FAULT_MEMORY=str(report)))
         if not report.exists():
@@ -190,12 +192,14 @@ class Run:
         self.log.unlink(missing_ok=True)
 
 
-def sample(items, count, label):
-    """All of them in long mode, else `count` of them, always the same ones."""
+def sample(items, count, label, at_most=None):
+    """All of them in long mode, or `at_most` then, else `count` of them, always the same ones."""
     items = list(items)
     if FEW:
         count = -(-count // 8)
-    if LONG or len(items) <= count:
+    if LONG:
+        count = at_most or len(items)
+    if len(items) <= count:
         return items
     return random.Random(f"{SEED} {label}").sample(items, count)
 

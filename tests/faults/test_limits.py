@@ -6,6 +6,7 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -205,3 +206,44 @@ class Memory(FaultTestCase):
                     self.assertEqual(refused.returncode, 8, refused.stderr)
                     limit = int(re.search(rb"--max-memory (\d+)M is enough", refused.stderr)[1])
                     self.assertLessEqual(self.most_kilobytes(*command, f"{limit}M") * 1024, limit * 1_000_000)
+
+@unittest.skipIf(scenes.FEW, "a sanitizer has a heap of its own")
+class Allocations(FaultTestCase):
+    """Memory that runs out at any allocation: exit 8 and nothing left, or, at the very end, everything there whole."""
+
+    def start(self, scene, **orders):
+        started = self.place.start(scene)
+        environment = scenes.environment(LD_PRELOAD=self.place.allocation_shim, **orders)
+        result = subprocess.run(started.command(), env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                                timeout=scenes.PATIENCE, check=False)
+        found = scenes.snapshot(started.out)
+        started.remove()
+        return result, found
+
+    def check(self, scene, at):
+        result, found = self.start(scene, ALLOCATION_FAILS=str(at))
+        whole = self.place.undisturbed(scene)[1]
+        text = result.stderr.decode("utf-8", "replace")
+        good = (
+            result.returncode == 8 and "out of memory (exit 8)" in text and found in ({}, whole)
+            or result.returncode == 0 and found == whole
+            # a folder that cannot be listed says why,
+            or result.returncode == 3 and "Cannot allocate memory" in text and not found
+            # libstdc++ ends the process when it reads a folder and has no memory for a name,
+            or result.returncode == 1 and "internal error" not in text and not found
+            # and before main() nobody can say anything.
+            or result.returncode == -signal.SIGABRT and "bad_alloc" in text and not found
+        )
+        return [] if good else [f"{scene.name}, allocation {at}: exits {result.returncode}, leaves {sorted(found)}: {text[-300:]}"]
+
+    def test_any_of_them(self):
+        scenes_here = [scene for scene in scenes.SCENES + scenes.READING if scene.before is None]
+        cases = []
+        report = self.place.root.parent / "allocations"
+        for scene in scenes_here:
+            self.place.undisturbed(scene)
+            report.unlink(missing_ok=True)
+            self.start(scene, ALLOCATION_COUNT=str(report))
+            places = range(1, int(report.read_text()) + 1)
+            cases += [(scene, at) for at in scenes.sample(places, 60, scene.name, at_most=2000)]
+        self.report(scenes.in_parallel(self.check, cases), cases)

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "qtz/core/input_file.h"
+#include "qtz/core/variant.h"
 
 namespace qtz {
 
@@ -67,7 +67,7 @@ class JsonValue {
   bool operator==(const JsonValue&) const = default;
 
  private:
-  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, JsonArray, JsonObject>
+  Variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, JsonArray, JsonObject>
       value_;
 };
 

@@ -7,8 +7,9 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <variant>
 #include <vector>
+
+#include "qtz/core/variant.h"
 
 namespace qtz {
 
@@ -35,11 +36,10 @@ std::string_view name_of(GgufType type) noexcept;
 /// A homogeneous array; nested arrays are not representable (and not readable by llama.cpp). Booleans are
 /// bytes 0/1.
 struct GgufArray {
-  using Elements =
-      std::variant<std::vector<std::uint8_t>, std::vector<std::int8_t>, std::vector<std::uint16_t>,
-                   std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>,
-                   std::vector<float>, std::vector<std::string>, std::vector<std::uint64_t>,
-                   std::vector<std::int64_t>, std::vector<double>>;
+  using Elements = Variant<std::vector<std::uint8_t>, std::vector<std::int8_t>, std::vector<std::uint16_t>,
+                           std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>,
+                           std::vector<float>, std::vector<std::string>, std::vector<std::uint64_t>,
+                           std::vector<std::int64_t>, std::vector<double>>;
   GgufType type;  ///< of the elements; boolean uses the uint8 vector
   Elements elements;
   std::size_t size() const noexcept;
@@ -50,8 +50,8 @@ struct GgufArray {
 class GgufValue {
  public:
   using Storage =
-      std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, float,
-                   bool, std::string, GgufArray, std::uint64_t, std::int64_t, double>;  // order of GgufType
+      Variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, float,
+              bool, std::string, GgufArray, std::uint64_t, std::int64_t, double>;  // order of GgufType
 
   GgufValue(std::uint8_t v) : value_(v) {}
   GgufValue(std::int8_t v) : value_(v) {}
