@@ -35,11 +35,7 @@ class OutputFolder {
     const fs::path folder = job.outputs.front().parent_path();
     std::error_code failure;
     if (!names_folder || folder.empty() || fs::exists(folder, failure)) return;
-    if (!fs::create_directory(folder, failure)) {
-      throw Error(ErrorKind::output,
-                  printable(folder.string()) + ": the folder cannot be created: " + failure.message(),
-                  "create it, or name another one with -o");
-    }
+    make_output_folder(folder);
     made_ = folder;
   }
   ~OutputFolder() {

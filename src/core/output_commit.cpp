@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 #include <set>
 
@@ -160,6 +161,19 @@ std::string take_back(std::vector<std::vector<Naming>>& artifacts) {
 }
 
 }  // namespace
+
+void make_output_folder(const fs::path& folder) {
+  if (::mkdir(folder.c_str(), 0777) != 0) {
+    throw Error(ErrorKind::output, shown(folder) + ": the folder cannot be created: " + std::strerror(errno),
+                "create it, or name another one with -o");
+  }
+  try {
+    sync_folder(folder_of(folder));
+  } catch (...) {
+    ::rmdir(folder.c_str());
+    throw;
+  }
+}
 
 void commit_together(const std::vector<std::vector<OutputFile*>>& artifacts) {
   std::vector<std::vector<Naming>> namings;

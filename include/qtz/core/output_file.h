@@ -18,6 +18,9 @@ struct OutputOptions {
   std::vector<FileIdentity> protect;  ///< inputs: never written over, even with overwrite
 };
 
+/// Makes a folder for outputs, whose own name is as safe from a loss of power as theirs. Throws output.
+void make_output_folder(const std::filesystem::path& folder);
+
 class OutputFile {
  public:
   /// Reserves the output: checks the folder, the name, existing files and the free space for `size` bytes,

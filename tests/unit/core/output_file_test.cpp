@@ -61,6 +61,15 @@ TEST(OutputFile, AppearsCompleteAtCommitAndNotBefore) {
   EXPECT_EQ(folder.count(), 1u);
 }
 
+TEST(OutputFile, GetsAFolderOnlyWhereThereIsNone) {
+  const ScratchFolder folder;
+  const fs::path made = folder.path() / "new";
+  make_output_folder(made);
+  EXPECT_TRUE(fs::is_directory(made));
+  EXPECT_THROW(make_output_folder(made), Error);
+  EXPECT_THROW(make_output_folder(folder.path() / "none" / "new"), Error);
+}
+
 TEST(OutputFile, LeavesNothingWithoutCommit) {
   const ScratchFolder folder;
   {
