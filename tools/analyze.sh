@@ -6,7 +6,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-build=build/release
+build=build/clang
 bash tools/install-deps.sh build analyze
 
 if [ $# -gt 0 ]; then
@@ -15,8 +15,11 @@ else
   mapfile -t files < <(find src -name '*.cpp' ! -name 'level_*.cpp' -o -name level_scalar.cpp | sort)
 fi
 
-# Some headers are made by the build. Its flags are for g++: clang does not know all of them.
-cmake -S . -B "$build" -G Ninja --log-level=WARNING -DCMAKE_BUILD_TYPE=Release
+# Some headers are made by the build, whose flags must be such as clang knows.
+launcher=()
+if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+cmake -S . -B "$build" -G Ninja --log-level=WARNING "${launcher[@]}" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_CXX_COMPILER=clang++
 cmake --build "$build" --target qtz
 
 echo "== clang-tidy: ${#files[@]} files"

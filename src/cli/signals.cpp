@@ -46,7 +46,7 @@ void on_abort(int) {
 /// Memory can run out where nothing may be thrown any more.
 [[noreturn]] void on_terminate() {
   try {
-    if (std::current_exception()) throw;
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
   } catch (const std::bad_alloc&) {
     end_at_once("error: out of memory (exit 8)\n", ExitCode::resource);
   } catch (...) {

@@ -14,7 +14,7 @@ namespace qtz {
 namespace {
 
 /// Elements tried of each kind: a few milliseconds with the slowest encoder.
-constexpr std::uint64_t kTriedElements = 32 * 1024;
+constexpr std::uint64_t kTriedElements = 32u << 10;
 
 class NoWriter final : public TileWorker::Writer {
  public:

@@ -18,9 +18,12 @@ class Variant : public std::variant<Alternatives...> {
  public:
   using Base::Base;
   Variant(const Variant& other) : Base(copy_of(other)) {}
-  Variant(Variant&&) = default;
-  Variant& operator=(const Variant& other) { return *this = Variant(other); }
-  Variant& operator=(Variant&&) = default;
+  Variant(Variant&&) noexcept = default;
+  Variant& operator=(const Variant& other) {
+    Base::operator=(copy_of(other));
+    return *this;
+  }
+  Variant& operator=(Variant&&) noexcept = default;
   ~Variant() = default;
 
  private:

@@ -8,8 +8,8 @@ namespace {
 
 void emit_rope_size(ArchBuild& build) {
   const double part = build.config.number("rotary_pct").value_or(1.0);
-  const auto per_head = static_cast<double>(build.config.hidden_size() / build.config.head_count());
-  build.set("rope.dimension_count", static_cast<std::uint32_t>(part * per_head));
+  const std::uint64_t per_head = build.config.hidden_size() / build.config.head_count();
+  build.set("rope.dimension_count", static_cast<std::uint32_t>(part * static_cast<double>(per_head)));
 }
 
 }  // namespace

@@ -10,8 +10,9 @@ void emit_rope_size(ArchBuild& build) {
   const ModelConfig& config = build.config;
   auto part = config.number("rotary_pct");
   if (!part) part = config.rope_number(config.main_rope(), "partial_rotary_factor");
-  const auto per_head = static_cast<double>(config.hidden_size() / config.head_count());
-  build.set("rope.dimension_count", static_cast<std::uint32_t>(part.value_or(0.25) * per_head));
+  const std::uint64_t per_head = config.hidden_size() / config.head_count();
+  build.set("rope.dimension_count",
+            static_cast<std::uint32_t>(part.value_or(0.25) * static_cast<double>(per_head)));
 }
 
 }  // namespace

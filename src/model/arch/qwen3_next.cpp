@@ -30,12 +30,13 @@ void emit_linear_attention(ArchBuild& build) {
 }
 
 /// Rows [head, q k v z] to the parts of all heads one after another.
-std::vector<TensorExprPtr> parts_of_qkvz(const TensorExprPtr& input, const ArchBuild& build) {
+std::vector<TensorExprPtr> parts_of_qkvz(TensorExprPtr input, const ArchBuild& build) {
   const LinearHeads heads = linear_heads(build.config);
   const std::uint64_t values = heads.values / heads.keys * heads.value_dim;
   const std::uint64_t sizes[] = {heads.key_dim, heads.key_dim, values, values};
   const std::uint64_t cols = input->shape().cols();
-  const TensorExprPtr by_head = reshaped(input, Shape{heads.keys, 2 * heads.key_dim + 2 * values, cols});
+  const TensorExprPtr by_head =
+      reshaped(std::move(input), Shape{heads.keys, 2 * heads.key_dim + 2 * values, cols});
   std::vector<TensorExprPtr> parts;
   std::uint64_t begin = 0;
   for (const std::uint64_t size : sizes) {
@@ -46,13 +47,13 @@ std::vector<TensorExprPtr> parts_of_qkvz(const TensorExprPtr& input, const ArchB
 }
 
 TensorExprPtr query_key_value(TensorExprPtr input, const ArchBuild& build) {
-  std::vector<TensorExprPtr> parts = parts_of_qkvz(input, build);
+  std::vector<TensorExprPtr> parts = parts_of_qkvz(std::move(input), build);
   parts.pop_back();
   return concatenated(std::move(parts));
 }
 
 TensorExprPtr output_gate(TensorExprPtr input, const ArchBuild& build) {
-  return parts_of_qkvz(input, build).back();
+  return parts_of_qkvz(std::move(input), build).back();
 }
 
 }  // namespace
