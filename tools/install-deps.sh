@@ -2,10 +2,10 @@
 # Installs what building and testing qtz needs on Debian or Ubuntu, and only what is missing: without anything missing
 # it neither asks for rights nor touches the network.
 #
-# Usage: tools/install-deps.sh [build] [test] [format] [extra] [analyze]     default: build
+# Usage: tools/install-deps.sh [build] [test] [format] [extra] [analyze] [package]     default: build
 #   build   compiler and libraries          test    Python for the command-line and interop tests
 #   format  clang-format 14                 extra   clang, the second compiler
-#   analyze clang-tidy 14, cppcheck
+#   analyze clang-tidy 14, cppcheck          package what finds the dependencies of a Debian package
 set -euo pipefail
 
 build=(cmake g++ ninja-build pkg-config git libcli11-dev libspdlog-dev libxsimd-dev libgtest-dev nlohmann-json3-dev
@@ -14,6 +14,7 @@ test=(python3 python3-venv)
 format=(clang-format-14)
 extra=(clang)
 analyze=(clang-tidy-14 cppcheck)
+package=(dpkg-dev file)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -23,6 +24,7 @@ for group in "${@:-build}"; do
     format) wanted+=("${format[@]}") ;;
     extra) wanted+=("${extra[@]}") ;;
     analyze) wanted+=("${analyze[@]}") ;;
+    package) wanted+=("${package[@]}") ;;
     -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install-deps: unknown group '$group'" >&2; exit 2 ;;
   esac

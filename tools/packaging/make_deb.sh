@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 case "${1:-}" in -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
 output=$(mkdir -p "${1:-build/deb}" && cd "${1:-build/deb}" && pwd)
 
-bash tools/install-deps.sh build >&2
+bash tools/install-deps.sh build package >&2
 # The time stamps in the package: the commit's, not the clock's.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}
 export SOURCE_DATE_EPOCH
@@ -24,5 +24,10 @@ cmake --build "$build" >&2
 rm -rf "$build/package"
 cpack --config "$build/CPackConfig.cmake" -G DEB -B "$build/package" >&2
 package=$(find "$build/package" -maxdepth 1 -name '*.deb')
+# CPack makes a package without dependencies, and without a complaint, where it has no means to find them.
+if ! dpkg-deb -f "$package" Depends | grep -q libc6; then
+  echo "make_deb: $package names no libraries; are dpkg-dev and file installed?" >&2
+  exit 1
+fi
 cp "$package" "$output/"
 echo "$output/$(basename "$package")"
