@@ -54,7 +54,6 @@ class FullDisks(FaultTestCase):
     def test_small_file_systems(self):
         made = self.place.inputs / "made.gguf"
         size = -(-made.stat().st_size // 4096) * 4096
-        command = f"quantize {fixtures.DEMO} --type Q8_0 --manifest -o"
         cases = [
             ("less than the output", f"size={size - 4096}", 5),
             ("no place for the manifest", f"size={size}", 5),
@@ -65,9 +64,9 @@ class FullDisks(FaultTestCase):
             with self.subTest(name):
                 folder = self.place.root / "mounted"
                 folder.mkdir(exist_ok=True)
-                script = (f'mount -t tmpfs -o {options} none "$1" || exit 99; "$2" {command} "$1/made.gguf"; code=$?; '
-                          'ls -A "$1"; exit $code')
-                result = private_mounts(script, folder, scenes.QTZ)
+                script = (f'mount -t tmpfs -o {options} none "$1" || exit 99; '
+                          '"$2" quantize "$3" --type Q8_0 --manifest -o "$1/made.gguf"; code=$?; ls -A "$1"; exit $code')
+                result = private_mounts(script, folder, scenes.QTZ, fixtures.DEMO)
                 self.assertEqual(result.returncode, code, result.stderr)
                 self.assertEqual(result.stdout.split(), [] if code else [b"made.gguf", b"made.gguf.manifest.json"])
                 if code:
