@@ -1,5 +1,7 @@
 """K: tokenizers and importance matrices."""
 
+import json
+
 import bad_bytes as b
 import tiny_model
 from bad_bytes import field, imatrix, imatrix_entry, imatrix_gguf, piece, varint
@@ -25,6 +27,14 @@ def model(**changes):
 
 def tokenizer(**changes):
     return folder(tokenizer_json={**TOKENIZER, **changes})
+
+
+def older(merges, vocab=None):
+    """The files that tokenizers had before tokenizer.json."""
+    vocab = json.dumps(TOKENIZER["model"]["vocab"]) if vocab is None else vocab
+    added = {token["content"]: token["id"] for token in TOKENIZER["added_tokens"]}
+    older_config = {**tiny_model.TOKENIZER_CONFIG, "tokenizer_class": "GPT2Tokenizer"}
+    return folder(tokenizer_json=None, tokenizer_config_json=older_config, vocab_json=vocab, merges_txt=merges, added_tokens_json=added)
 
 
 def vocabulary(**tokens):
@@ -127,6 +137,11 @@ CASES = [
     accepted("K02", "merges as pairs", model(merges=[["a", "b"]]), "ok"),
     accepted("K02", "merges with a space in a part", model(merges=[["a", "b"], ["a b", "c"]]), "ok"),
     accepted("K02", "merge of unknown tokens", model(merges=["a b", "x y"]), "1 of 2 merges do not make a token"),
+    refused("K02", "merges empty", model(merges=[]), "none of 0 merges makes a token"),
+    refused("K02", "merges of nothing in the vocabulary", model(merges=["x y"]), "none of 1 merges makes a token"),
+    *(refused("K02", f"merges.txt {name}", older(merges), piece, at="vocab.json") for name, merges, piece in (("empty", "", "none of 0 merges"), ("of three parts", "a b c\n", "none of 0 merges"), ("one long line", "x" * 1_000_000, "none of"), ("not a text", bytes(range(256)) * 9, "none of"))),
+    accepted("K02", "merges.txt and vocab.json", older("#version: 0.2\na b\n"), "ok"),
+    *(refused("K01", f"vocab.json {name}", older("a b\n", vocab), piece, at="vocab.json") for name, vocab, piece in (("cut", '{"a": 0,', "not valid JSON"), ("an array", "[]", "the vocabulary is an array"), ("empty", "", "not valid JSON"))),
     *(refused("K02", f"merges {name}", model(merges=merges), "is not a text of two parts or a pair") for name, merges in (("of three", [["a", "b", "c"]]), ("of numbers", [1]), ("mixed", ["a b", ["a", "b"]]), ("nested", [[["a"], "b"]]))),
     refused("K03", "cut by an unknown pattern", tokenizer(pre_tokenizer={"type": "Split", "pattern": {"Regex": "x+"}, "behavior": "Isolated"}), "--tokenizer-pre"),
     refused("K03", "cut in an unknown way", tokenizer(pre_tokenizer={"type": "Whittle"}), "--tokenizer-pre"),

@@ -1,5 +1,6 @@
 // Byte-level BPE vocabularies: GPT-2 and most models since.
 #include <algorithm>
+#include <unordered_set>
 
 #include "model/tokenizer/added_vocabulary.h"
 #include "model/tokenizer/base_vocabulary.h"
@@ -60,18 +61,45 @@ void warn_about_ids(TokenizerInput& input, const AddedVocabulary& added) {
   }
 }
 
-void warn_about_merges(TokenizerInput& input, const TokenIndex& index) {
-  std::uint64_t count = 0;
+/// The share of a vocabulary that no merge makes in a list that is cut short; of a whole one it is nearly
+/// none.
+constexpr std::uint64_t kUnmadeShare = 10;
+
+/// Throws when the merges make nothing of the vocabulary: the file would not load. Warns of merges that make
+/// no token, and of a list that seems to be cut short.
+void check_merges(TokenizerInput& input, const std::vector<VocabEntry>& base, const TokenIndex& index,
+                  const AddedVocabulary& added, const std::string& where) {
+  const std::vector<std::string>& merges = input.json->merges;
+  std::unordered_set<std::uint32_t> made;
+  std::uint64_t useless = 0;
   std::string joined;
-  for (const std::string& merge : input.json->merges) {
+  for (const std::string& merge : merges) {
     const auto space = merge.find(' ', 1);
     joined = merge;
     if (space != std::string::npos) joined.erase(space, 1);
-    if (space == std::string::npos || !index.find(joined)) ++count;
+    const auto id = space == std::string::npos ? std::nullopt : index.find(joined);
+    if (id) made.insert(*id);
+    if (!id) ++useless;
   }
-  if (count > 0) {
-    input.warnings.push_back(std::to_string(count) + " of " + std::to_string(input.json->merges.size()) +
+  if (made.empty()) {
+    throw Error(
+        ErrorKind::input_invalid,
+        where + ": none of " + std::to_string(merges.size()) + " merges makes a token of the vocabulary",
+        "llama.cpp loads no such vocabulary without merges: is the list of merges whole?");
+  }
+  if (useless > 0) {
+    input.warnings.push_back(std::to_string(useless) + " of " + std::to_string(merges.size()) +
                              " merges do not make a token of the vocabulary");
+  }
+  std::uint64_t unmade = 0;
+  for (const VocabEntry& entry : base) {
+    std::string_view behind_first = entry.text;
+    take_code_point(behind_first);
+    if (!behind_first.empty() && !made.contains(entry.id) && added.find(entry.text) == nullptr) ++unmade;
+  }
+  if (unmade > base.size() / kUnmadeShare) {
+    input.warnings.push_back(std::to_string(unmade) + " of " + std::to_string(base.size()) +
+                             " tokens are made by no merge: is the list of merges whole?");
   }
 }
 
@@ -144,7 +172,7 @@ Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input) {
   const TokenIndex index = check_base_vocabulary(base, where);
   const AddedVocabulary added(input.hub, json, index, base.size());
   warn_about_ids(input, added);
-  warn_about_merges(input, index);
+  check_merges(input, base, index, added, where);
 
   std::uint64_t size = 0;
   for (const VocabEntry& entry : base) size = std::max<std::uint64_t>(size, entry.id + std::uint64_t{1});

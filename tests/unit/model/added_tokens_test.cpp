@@ -145,6 +145,17 @@ TEST(Merges, that_make_no_token_are_counted_in_a_warning) {
   EXPECT_EQ(test::elements<std::string>(result, "merges").size(), 3U);
 }
 
+TEST(Merges, that_are_none_or_cut_short_are_told) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", with(small_bpe(), {"model", "merges"}, json_of("[]")));
+  expect_error(ErrorKind::input_invalid, "none of 0 merges makes a token",
+               [&] { folder.read(bpe_tokenizer()); });
+  folder.add("tokenizer.json",
+             with(with(small_bpe(), {"model", "vocab"}, json_of(R"({"a": 0, "b": 1, "ab": 2, "aba": 3})")),
+                  {"model", "merges"}, json_of(R"(["a b"])")));
+  EXPECT_TRUE(warns_of(folder.read(bpe_tokenizer()), "1 of 4 tokens are made by no merge"));
+}
+
 TEST(LooksSpecial, knows_the_shapes_that_publishers_forget_to_mark) {
   for (const char* text : {"<|im_end|>", "<pad>", "<mask>", "<2mass>", "[@BOS@]", "<unused12>",
                            "<\xEF\xBD\x9C"
