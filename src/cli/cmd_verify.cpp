@@ -35,6 +35,7 @@ JsonValue tensor_json(const TensorReport& tensor) {
   JsonObject row{{"name", tensor.name},
                  {"type", name_of(tensor.type)},
                  {"elements", tensor.elements},
+                 {"decoded", tensor.decoded},
                  {"compared", tensor.compared}};
   if (tensor.compared) {
     row.emplace_back("rmse", number_or_null(tensor.rmse));
@@ -84,6 +85,7 @@ std::string report_text(const VerifyReport& report) {
                                  group_digits(tensor.elements)};
     if (!tensor.compared) {
       row.insert(row.end(), 5, "-");
+      if (tensor.reproduced) row[3] = "same bytes";
     } else if (tensor.max_abs == 0) {
       row.insert(row.end(), {"exact", "-", "-", "-", "-"});
     } else {
@@ -107,18 +109,31 @@ const TensorReport* worst_tensor(const VerifyReport& report) {
   return worst;
 }
 
-void throw_if_bad(const VerifyFlags& flags, const VerifyReport& report) {
-  if (report.ok()) return;
+std::vector<std::string> all_problems(const VerifyReport& report) {
   std::vector<std::string> problems = report.problems;
   for (const auto& tensor : report.tensors) {
     if (!tensor.problem.empty())
       problems.push_back("tensor '" + printable(tensor.name) + "': " + tensor.problem);
   }
+  return problems;
+}
+
+/// The first problem is the error; the others come before it, as many as a screen takes.
+void throw_if_bad(const VerifyFlags& flags, const VerifyReport& report, Console& console) {
+  if (report.ok()) return;
+  constexpr std::size_t kShown = 20;
+  const std::vector<std::string> problems = all_problems(report);
+  for (std::size_t i = 1; i < std::min(problems.size(), kShown); ++i) console.warn(problems[i]);
   std::string what = problems.empty() ? "not what it should be" : problems.front();
   if (const std::string name = printable(flags.artifact); !what.starts_with(name)) what = name + ": " + what;
   if (problems.size() > 1) what += ", and " + std::to_string(problems.size() - 1) + " more";
-  throw Error(ErrorKind::verification, what,
-              report.hint.empty() ? "do not publish this file; make it again from the source" : report.hint);
+  std::string hint = report.hint;
+  if (hint.empty()) {
+    hint = flags.made_with.input.empty()
+               ? "do not publish this file; make it again from the source"
+               : "unless --source or a flag is not what it was made with: do not publish this file";
+  }
+  throw Error(ErrorKind::verification, what, hint);
 }
 
 /// The source as it must be found in the artifact.
@@ -193,8 +208,11 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
                                      console.progress(), cancel_token());
   console.progress().end();
   for (const auto& warning : report.warnings) console.warn(warning);
+  JsonArray problems;
+  for (std::string& problem : all_problems(report)) problems.emplace_back(std::move(problem));
   console.set_result(JsonObject{{"artifact", flags.artifact},
                                 {"ok", report.ok()},
+                                {"problems", std::move(problems)},
                                 {"tensors", static_cast<std::uint64_t>(report.tensors.size())}});
   // A reader that left early, or a full disk behind stdout, must not hide the verdict.
   std::exception_ptr unwritten;
@@ -208,7 +226,7 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
   } catch (...) {
     unwritten = std::current_exception();
   }
-  throw_if_bad(flags, report);
+  throw_if_bad(flags, report, console);
   if (unwritten) std::rethrow_exception(unwritten);
   print_verdict(flags, manifest_name, report, console);
   return ExitCode::ok;

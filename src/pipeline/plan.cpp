@@ -178,6 +178,12 @@ void add_warnings(QuantPlan& plan, const ImportanceUse& importance) {
       without.push_back(entry.name);
     }
   }
+  const bool any_quantized = std::any_of(plan.entries.begin(), plan.entries.end(),
+                                         [](const PlanEntry& entry) { return is_quantized(entry.type); });
+  if (is_quantized(plan.file_type->default_type) && !any_quantized) {
+    plan.warnings.push_back("nothing is quantized: no tensor has a name and a shape that " +
+                            std::string(plan.file_type->name) + " applies to");
+  }
   if (!fell_back.empty()) {
     plan.warnings.push_back(
         std::to_string(fell_back.size()) +

@@ -219,10 +219,11 @@ TensorReport report_of(const Check& check, const Comparison& sum, const Backend&
   report.name = check.info->name;
   report.type = check.info->dtype;
   report.elements = check.info->shape.elements();
+  report.decoded = backend.can_decode(report.type);
   if (check.expr != nullptr) {
     const DType source_type = check.expr->dtype();
-    report.compared =
-        source_type == report.type || (has_error_band(report.type) && backend.can_decode(source_type));
+    report.compared = report.decoded && backend.can_decode(source_type) &&
+                      (source_type == report.type || has_error_band(report.type));
     report.reproduced = sum.same_bytes && (source_type == report.type || encoded_again);
   }
   if (report.compared && report.elements > 0) {
@@ -400,6 +401,18 @@ void run_checks(const std::vector<Check>& checks, const GgufSource& file, const 
   }
 }
 
+/// Blocks of types that qtz cannot decode may hold anything.
+void warn_of_undecoded(VerifyReport& report) {
+  std::map<std::string_view, std::uint64_t> counts;
+  for (const TensorReport& tensor : report.tensors) {
+    if (!tensor.decoded && is_quantized(tensor.type)) ++counts[name_of(tensor.type)];
+  }
+  for (const auto& [type, count] : counts) {
+    report.warnings.push_back("the blocks of " + std::to_string(count) + " tensors were not looked into: " +
+                              std::string(type) + " is a type that qtz cannot decode");
+  }
+}
+
 }  // namespace
 
 bool VerifyReport::ok() const noexcept {
@@ -436,9 +449,11 @@ VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* want
                    resolve_threads(options.threads), progress, cancel, report);
   }
   if (file == nullptr) return report;
+  report.warnings.insert(report.warnings.end(), file->warnings().begin(), file->warnings().end());
   if (wanted != nullptr) compare_metadata(wanted->metadata, file->metadata(), report);
   const std::vector<Check> checks = pair_tensors(*file, wanted, report);
   run_checks(checks, *file, backend, options, progress, cancel, report);
+  warn_of_undecoded(report);
   return report;
 }
 

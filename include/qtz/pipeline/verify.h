@@ -19,6 +19,7 @@ struct TensorReport {
   std::string name;
   DType type;
   std::uint64_t elements = 0;
+  bool decoded = false;     ///< every block was looked into; else the type's blocks are not known to qtz
   bool compared = false;    ///< the fields below are filled
   bool reproduced = false;  ///< the bytes are those that qtz makes of the source
   double rmse = 0;          ///< root mean square error

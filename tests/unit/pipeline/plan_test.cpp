@@ -111,6 +111,14 @@ TEST(Overrides, KeepTheTypeOfAKeyThatIsThere) {
   }
 }
 
+TEST(Plan, ThatQuantizesNothingSaysSo) {
+  const GgufModel model = model_of({planned("lora_A", {4, 256})});
+  const QuantPlan plan = make_plan(model, find_file_type("Q8_0"), {});
+  ASSERT_EQ(plan.warnings.size(), 1u);
+  EXPECT_NE(plan.warnings[0].find("nothing is quantized"), std::string::npos);
+  EXPECT_TRUE(make_plan(model, find_file_type("F16"), {}).warnings.empty());
+}
+
 TEST(Plan, OfOverriddenNumbersFollowsThem) {
   PlanOptions options;
   options.override_kv.emplace_back("llama.expert_count", GgufValue(std::uint32_t{8}));

@@ -287,6 +287,22 @@ TEST(Verify, OfTensorsThatCannotBeJudgedIsNotOk) {
   write_file(artifact.path(), bytes);
   const VerifyReport report = artifact.check(&model);
   EXPECT_EQ(report_of(report, name).problem, "was not compared: qtz cannot judge the errors of IQ3_S");
+
+  const VerifyReport alone = artifact.check(nullptr);
+  EXPECT_TRUE(alone.ok());
+  EXPECT_FALSE(report_of(alone, name).decoded);
+  ASSERT_EQ(alone.warnings.size(), 1u);
+  EXPECT_NE(alone.warnings[0].find("1 tensors were not looked into: IQ3_S"), std::string::npos);
+}
+
+TEST(Verify, WarnsOfBytesThatBelongToNoTensor) {
+  const GgufModel model = trained_like();
+  const Artifact artifact(model, "Q8_0");
+  write_file(artifact.path(), read_file(artifact.path()) + "more");
+  const VerifyReport report = artifact.check();
+  EXPECT_TRUE(report.ok());
+  ASSERT_EQ(report.warnings.size(), 1u);
+  EXPECT_NE(report.warnings[0].find("4 bytes follow the last tensor"), std::string::npos);
 }
 
 TEST(Verify, ComparesTensorsThatCanOnlyBeCopiedByTheirBytes) {
@@ -297,7 +313,9 @@ TEST(Verify, ComparesTensorsThatCanOnlyBeCopiedByTheirBytes) {
                            DType::iq2_xs});
   const Artifact artifact(model, "Q8_0");
   EXPECT_TRUE(artifact.check().ok()) << problems_of(artifact.check());
+  EXPECT_TRUE(report_of(artifact.check(), "blk.0.ffn_gate_inp.weight").reproduced);
   artifact.flip(entry_of(artifact.plan(), "blk.0.ffn_gate_inp.weight").offset + 5, 0x01);
+  EXPECT_FALSE(report_of(artifact.check(), "blk.0.ffn_gate_inp.weight").compared);
   EXPECT_NE(problems_of(artifact.check()).find("differs from the source"), std::string::npos);
 }
 
