@@ -53,8 +53,8 @@ JsonValue tensor_json(const TensorDifference& tensor) {
   if (tensor.compared()) {
     row.emplace_back("equal", tensor.equal());
     row.emplace_back("nonfinite", tensor.nonfinite);
-    row.emplace_back("rmse", tensor.rmse);
-    row.emplace_back("max_abs", tensor.max_abs);
+    row.emplace_back("rmse", number_or_null(tensor.rmse));
+    row.emplace_back("max_abs", number_or_null(tensor.max_abs));
     row.emplace_back("relative", number_or_null(tensor.relative));
     row.emplace_back("cosine", tensor.cosine);
     row.emplace_back("sqnr_db", number_or_null(tensor.sqnr_db));
@@ -102,7 +102,7 @@ std::string comparison_table(const ModelComparison& found) {
                              format_fixed(tensor.cosine, 7),
                              std::isfinite(tensor.sqnr_db) ? format_fixed(tensor.sqnr_db, 2) : "-"});
       if (tensor.nonfinite > 0)
-        row.push_back("<- " + group_digits(tensor.nonfinite) + " NaN or infinite, left out");
+        row.push_back("<- " + group_digits(tensor.nonfinite) + " NaN or infinite on one side");
     }
     table.add(std::move(row));
   }

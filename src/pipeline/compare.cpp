@@ -38,7 +38,8 @@ Sums sums_of(std::span<const float> first, std::span<const float> second) noexce
   Sums sums;
   for (std::size_t i = 0; i < first.size(); ++i) {
     if (!std::isfinite(first[i]) || !std::isfinite(second[i])) {
-      ++sums.nonfinite;
+      const bool same = first[i] == second[i] || (std::isnan(first[i]) && std::isnan(second[i]));
+      if (!same) ++sums.nonfinite;
       continue;
     }
     const double x = static_cast<double>(first[i]), y = static_cast<double>(second[i]), error = x - y;
@@ -57,10 +58,14 @@ class Side {
  public:
   explicit Side(const Backend& backend) : backend_(&backend) {}
 
-  std::span<const float> read(const TensorExpr& expr, const Tile& tile) {
+  std::span<const std::byte> bytes(const TensorExpr& expr, const Tile& tile) {
     bytes_.resize(tile.rows * row_bytes(expr.dtype(), tile.cols));
-    values_.resize(tile.elements());
     expr.read_rows(tile.first_row, tile.rows, bytes_);
+    return bytes_;
+  }
+  std::span<const float> read(const TensorExpr& expr, const Tile& tile) {
+    bytes(expr, tile);
+    values_.resize(tile.elements());
     backend_->decode(expr.dtype(), bytes_.data(), values_.data(), values_.size());
     return values_;
   }
@@ -124,19 +129,23 @@ Histogram histogram_of(const Counts& counts, double limit) {
   return histogram;
 }
 
-/// "blk.7.attn_q.weight" is role attn_q of layer 7.
+/// "blk.7.attn_q.weight" is role attn_q of layer 7, "encoder.layers.3.fc1.weight" encoder.layers.fc1 of
+/// layer 3.
 void set_place(TensorDifference& tensor) {
-  std::string_view role = tensor.name;
-  if (role.starts_with("blk.")) {
+  tensor.role = tensor.name;
+  if (tensor.role.ends_with(".weight")) tensor.role.resize(tensor.role.size() - 7);
+  for (std::size_t dot = tensor.role.find('.'); dot != std::string::npos;
+       dot = tensor.role.find('.', dot + 1)) {
     std::uint32_t layer = 0;
-    const auto [end, error] = std::from_chars(role.data() + 4, role.data() + role.size(), layer);
-    if (error == std::errc() && end != role.data() + role.size() && *end == '.') {
-      tensor.layer = layer;
-      role.remove_prefix(static_cast<std::size_t>(end - role.data()) + 1);
-    }
+    const char* const limit = tensor.role.data() + tensor.role.size();
+    const auto [end, error] = std::from_chars(tensor.role.data() + dot + 1, limit, layer);
+    if (error != std::errc() || end == limit || *end != '.') continue;
+    tensor.layer = layer;
+    const std::string stack = tensor.role.substr(0, dot + 1);
+    const bool only_stack = stack == "blk." || stack == "model.layers.";
+    tensor.role = (only_stack ? "" : stack) + std::string(end + 1, limit);
+    return;
   }
-  if (role.ends_with(".weight")) role.remove_suffix(7);
-  tensor.role = role;
 }
 
 std::uint64_t bytes_of(const TensorExpr& expr) {
@@ -163,28 +172,51 @@ class Comparer {
     tensor.second_type = second.expr->dtype();
     tensor.first_bytes = bytes_of(*first.expr);
     tensor.second_bytes = bytes_of(*second.expr);
-    tensor.problem = problem_of(*first.expr, *second.expr);
-    if (tensor.compared()) measure(*first.expr, *second.expr, tensor);
+    if (!(first.expr->shape() == second.expr->shape())) {
+      tensor.problem =
+          "shapes differ: " + first.expr->shape().to_string() + " and " + second.expr->shape().to_string();
+    } else if (const auto opaque = opaque_type(*first.expr, *second.expr); !opaque) {
+      measure(*first.expr, *second.expr, tensor);
+    } else if (tensor.first_type == tensor.second_type && equal_bytes(*first.expr, *second.expr)) {
+      tensor.sqnr_db = std::numeric_limits<double>::infinity();
+    } else {
+      tensor.problem = "cannot take " + std::string(name_of(*opaque)) + " apart";
+      if (tensor.first_type == tensor.second_type) tensor.problem += "; the bytes differ";
+    }
     progress_.tensor_done(tensor.name);
     return tensor;
   }
 
  private:
-  std::string problem_of(const TensorExpr& first, const TensorExpr& second) const {
-    if (!(first.shape() == second.shape())) {
-      return "shapes differ: " + first.shape().to_string() + " and " + second.shape().to_string();
-    }
+  /// The type that cannot be decoded, if there is one.
+  std::optional<DType> opaque_type(const TensorExpr& first, const TensorExpr& second) const {
     for (const TensorExpr* expr : {&first, &second}) {
-      if (!backend_.can_decode(expr->dtype()))
-        return "cannot take " + std::string(name_of(expr->dtype())) + " apart";
+      if (!backend_.can_decode(expr->dtype())) return expr->dtype();
     }
-    return "";
+    return std::nullopt;
+  }
+
+  bool equal_bytes(const TensorExpr& first, const TensorExpr& second) {
+    const TileGrid grid = grid_of(first, second);
+    std::atomic<bool> equal{true};
+    parallel_for(grid.count(), threads_, cancel_, [&](unsigned worker, std::uint64_t index) {
+      const Tile tile = grid.at(index);
+      Sides& sides = sides_[worker];
+      if (!std::ranges::equal(sides.first.bytes(first, tile), sides.second.bytes(second, tile)))
+        equal = false;
+      progress_.advance(tile.rows * row_bytes(first.dtype(), tile.cols));
+    });
+    return equal;
+  }
+
+  /// A panel is read best in large pieces; the other side does not mind.
+  static TileGrid grid_of(const TensorExpr& first, const TensorExpr& second) {
+    return TileGrid(first.shape(), std::max<std::uint64_t>(1, first.shape().rows()),
+                    std::max(tile_elements_of(first), tile_elements_of(second)), false);
   }
 
   void measure(const TensorExpr& first, const TensorExpr& second, TensorDifference& tensor) {
-    // A panel is read best in large pieces; the other side does not mind.
-    const TileGrid grid(first.shape(), std::max<std::uint64_t>(1, first.shape().rows()),
-                        std::max(tile_elements_of(first), tile_elements_of(second)), false);
+    const TileGrid grid = grid_of(first, second);
     std::vector<Sums> parts(grid.count());
     parallel_for(grid.count(), threads_, cancel_, [&](unsigned worker, std::uint64_t index) {
       const Tile tile = grid.at(index);
@@ -199,11 +231,17 @@ class Comparer {
   }
 
   static void set_errors(const Sums& sums, TensorDifference& tensor) {
-    const auto elements = static_cast<double>(tensor.shape.elements() - sums.nonfinite);
+    constexpr double kInfinite = std::numeric_limits<double>::infinity();
     tensor.nonfinite = sums.nonfinite;
+    if (sums.nonfinite > 0) {
+      tensor.rmse = tensor.max_abs = tensor.relative = kInfinite;
+      tensor.sqnr_db = -kInfinite;
+      tensor.cosine = 0;
+      return;
+    }
+    const auto elements = static_cast<double>(tensor.shape.elements());
     tensor.max_abs = sums.max_abs;
     if (elements > 0) tensor.rmse = std::sqrt(sums.error / elements);
-    constexpr double kInfinite = std::numeric_limits<double>::infinity();
     if (sums.error > 0) {
       tensor.relative = sums.first > 0 ? std::sqrt(sums.error / sums.first) : kInfinite;
       tensor.sqnr_db = sums.first > 0 ? 10 * std::log10(sums.first / sums.error) : -kInfinite;

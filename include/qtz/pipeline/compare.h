@@ -31,12 +31,13 @@ struct Histogram {
 struct TensorDifference {
   std::string name;
   std::string role;                    ///< "attn_q", "token_embd": the name without layer and ".weight"
-  std::optional<std::uint32_t> layer;  ///< of "blk.N."
+  std::optional<std::uint32_t> layer;  ///< of "blk.N.", "model.layers.N." and the like
   Shape shape;
   DType first_type, second_type;
   std::uint64_t first_bytes = 0, second_bytes = 0;
-  std::string problem;          ///< why it could not be compared; the numbers below are then 0
-  std::uint64_t nonfinite = 0;  ///< elements left out because one side is NaN or infinite
+  std::string problem;  ///< why it could not be compared; the numbers below are then 0
+  std::uint64_t nonfinite =
+      0;  ///< elements that are NaN or infinite on one side alone; the errors are then infinite
   double rmse = 0;
   double max_abs = 0;
   double relative = 0;  ///< RMS of the error / RMS of the first

@@ -21,15 +21,16 @@ function bytes(count) {
 }
 const grouped = (count) => count.toLocaleString('en');
 const significant = (value) => (value === 0 ? '0' : value.toPrecision(3));
+const numberText = (value) => (value === null ? 'no finite value' : significant(value));
 const isCompared = (tensor) => tensor.problem === null;
 const differs = (tensor) => isCompared(tensor) && !tensor.equal;
 
 const measures = {
-  sqnr_db: {name: 'signal to noise', text: (v) => `${v.toFixed(1)} dB`, worse: (v) => -v,
+  sqnr_db: {name: 'signal to noise', text: (v) => `${v.toFixed(1)} dB`, worse: (v) => -v, least: 3,
             note: 'The nearer to the right end of the scale, the more is lost; 6 dB are one bit.'},
-  relative: {name: 'relative error', text: significant, worse: (v) => Math.log(Math.max(v, 1e-12)),
+  relative: {name: 'relative error', text: significant, worse: (v) => Math.log(Math.max(v, 1e-12)), least: 0.7,
              note: 'RMS of the error over RMS of A, on a logarithmic scale.'},
-  max_abs: {name: 'largest error', text: significant, worse: (v) => Math.log(Math.max(v, 1e-12)),
+  max_abs: {name: 'largest error', text: significant, worse: (v) => Math.log(Math.max(v, 1e-12)), least: 0.7,
             note: 'The largest difference of two weights, on a logarithmic scale.'},
 };
 const valueText = (tensor, measure) => {
@@ -38,18 +39,22 @@ const valueText = (tensor, measure) => {
   return tensor[measure] === null ? 'no finite value' : measures[measure].text(tensor[measure]);
 };
 
-// Errors of several tensors together: their squares add up.
+// Errors of several tensors together: their squares add up. Null when all are equal, -Infinity when one is no number.
 function togetherDb(tensors) {
   let signal = 0;
   let error = 0;
   for (const tensor of tensors) {
-    if (!differs(tensor) || tensor.sqnr_db === null) continue;
+    if (!differs(tensor)) continue;
+    if (tensor.sqnr_db === null) return -Infinity;
     const e = tensor.rmse ** 2 * tensor.elements;
     error += e;
     signal += e * 10 ** (tensor.sqnr_db / 10);
   }
   return error > 0 ? 10 * Math.log10(signal / error) : null;
 }
+
+const togetherText = (db, whenEqual) =>
+  db === null ? whenEqual : Number.isFinite(db) ? `${db.toFixed(1)} dB` : 'no finite value';
 
 // The header.
 function showHeader() {
@@ -64,8 +69,7 @@ function showHeader() {
   if (data.b.tensor_bytes > 0) {
     tile('A to B', `${(data.a.tensor_bytes / data.b.tensor_bytes).toFixed(2)}×`, 'in size');
   }
-  const db = togetherDb(data.tensors);
-  tile('Signal to noise', db === null ? 'equal' : `${db.toFixed(1)} dB`, 'of all tensors that differ');
+  tile('Signal to noise', togetherText(togetherDb(data.tensors), 'equal'), 'of all tensors that differ');
   const equal = data.tensors.filter((tensor) => tensor.equal).length;
   tile('Equal tensors', `${equal} of ${data.tensors.length}`, 'to the last bit');
   const lists = [
@@ -112,7 +116,9 @@ function rangeOf(measure) {
   const best = values[0];
   const worst = values[values.length - 1];
   const span = values.length > 0 ? worse(worst) - worse(best) : 0;
-  return {best, worst, share: (value) => (span > 0 ? (worse(value) - worse(best)) / span : 0.5)};
+  // Tensors that are nearly alike shall look so.
+  const scale = Math.max(span, measures[measure].least);
+  return {best, worst, share: (value) => 0.5 + (worse(value) - worse(best) - span / 2) / scale};
 }
 
 function showMap() {
@@ -144,7 +150,9 @@ function showMap() {
     scale.append(measures[measure].text(range.best), make('span', {class: 'ramp'}), measures[measure].text(range.worst));
   }
   if (data.tensors.some((tensor) => tensor.equal)) scale.append(make('span', {class: 'swatch cell equal'}), 'equal');
-  if (data.tensors.some((tensor) => !isCompared(tensor))) scale.append(make('span', {class: 'swatch cell bad'}), 'not compared');
+  if (data.tensors.some((tensor) => !isCompared(tensor) || (differs(tensor) && tensor[measure] === null))) {
+    scale.append(make('span', {class: 'swatch cell bad'}), 'not compared, or no finite value');
+  }
   const others = byId('others');
   others.replaceChildren();
   for (const tensor of data.tensors.filter((t) => t.layer === null)) {
@@ -212,7 +220,7 @@ function showRoles() {
     {name: 'B', text: true, cell: (row) => types(row, 'b')},
     {name: 'A size', cell: (row) => bytes(row.a)},
     {name: 'B size', cell: (row) => bytes(row.b)},
-    {name: 'signal to noise', cell: (row) => (row.db === null ? '-' : `${row.db.toFixed(1)} dB`)},
+    {name: 'signal to noise', cell: (row) => togetherText(row.db, '-')},
   ];
   byId('roles').append(make('thead', {}, make('tr', {}, ...columns.map((c) => make('th', {class: c.text ? 'text' : ''}, c.name)))));
   fillTable(byId('roles'), columns, rows);
@@ -226,7 +234,7 @@ const tensorColumns = [
   {name: 'weights', key: (t) => -t.elements, cell: (t) => grouped(t.elements)},
   {name: 'signal to noise', key: badness, cell: (t) => valueText(t, 'sqnr_db')},
   {name: 'relative error', key: (t) => -(t.relative ?? Infinity), cell: (t) => (differs(t) ? valueText(t, 'relative') : '-')},
-  {name: 'largest error', key: (t) => -(t.max_abs ?? Infinity), cell: (t) => (differs(t) ? significant(t.max_abs) : '-')},
+  {name: 'largest error', key: (t) => -(t.max_abs ?? Infinity), cell: (t) => (differs(t) ? valueText(t, 'max_abs') : '-')},
 ];
 const table = {by: tensorColumns[4], backwards: false, shown: 40};
 function showTensors() {
@@ -312,9 +320,9 @@ function open(tensor) {
   }
   const rows = [['signal to noise', valueText(tensor, 'sqnr_db')]];
   if (differs(tensor)) {
-    rows.push(['relative error', valueText(tensor, 'relative')], ['RMS error', significant(tensor.rmse)],
-      ['largest error', significant(tensor.max_abs)], ['cosine', tensor.cosine.toFixed(7)]);
-    if (tensor.nonfinite > 0) rows.push(['NaN or infinite, left out', grouped(tensor.nonfinite)]);
+    rows.push(['relative error', valueText(tensor, 'relative')], ['RMS error', numberText(tensor.rmse)],
+      ['largest error', valueText(tensor, 'max_abs')], ['cosine', tensor.cosine.toFixed(7)]);
+    if (tensor.nonfinite > 0) rows.push(['NaN or infinite on one side', grouped(tensor.nonfinite)]);
   }
   body.append(make('table', {}, make('tbody', {}, ...rows.map(([name, value]) => make('tr', {}, make('td', {}, name), make('td', {}, value))))));
   if (!byId('detail').open) byId('detail').showModal();

@@ -74,13 +74,40 @@ TEST(Compare, SaysWhatHasNoPartnerOrAnotherShape) {
   EXPECT_EQ(found.keys_only_second, (std::vector<std::string>{"only.b"}));
 }
 
-TEST(Compare, LeavesOutWhatIsNoNumber) {
+TEST(Compare, TakesWhatIsNoNumberOnOneSideForAnInfiniteError) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const ModelComparison found = compare(model_of({as_f32("v", {4}, {1, nan, 3, 4})}),
-                                        model_of({as_f32("v", {4}, {1, 2, 3, HUGE_VALF})}));
+  const GgufModel a = model_of({as_f32("v", {4}, {1, nan, 3, 4})});
+  const ModelComparison found = compare(a, model_of({as_f32("v", {4}, {1, 2, 3, HUGE_VALF})}));
   EXPECT_EQ(found.tensors.at(0).nonfinite, 2u);
-  EXPECT_EQ(found.tensors[0].max_abs, 0);
+  EXPECT_EQ(found.tensors[0].sqnr_db, -HUGE_VAL);
+  EXPECT_EQ(found.tensors[0].rmse, HUGE_VAL);
   EXPECT_FALSE(found.tensors[0].equal());
+  EXPECT_TRUE(compare(a, a).tensors.at(0).equal());
+}
+
+TEST(Compare, ComparesTheBytesOfWhatCannotBeDecoded) {
+  const auto model_with = [](std::byte last) {
+    std::vector<std::byte> blocks(4 * row_bytes(DType::iq2_xs, 256), std::byte{0x21});
+    blocks.at(7) = last;
+    return model_of({{"blk.1.ffn_up.weight",
+                      std::make_shared<MemoryExpr>(Shape{4, 256}, DType::iq2_xs, blocks), DType::iq2_xs}});
+  };
+  const GgufModel a = model_with(std::byte{1});
+  EXPECT_TRUE(compare(a, model_with(std::byte{1})).tensors.at(0).equal());
+  EXPECT_EQ(compare(a, model_with(std::byte{2})).tensors.at(0).problem,
+            "cannot take IQ2_XS apart; the bytes differ");
+}
+
+TEST(Compare, FindsLayerAndRoleInAnyNames) {
+  const GgufModel a = model_of({as_f32("model.layers.12.mlp.up_proj.weight", {4}, {1, 2, 3, 4}),
+                                as_f32("encoder.layers.3.fc1.weight", {4}, {1, 2, 3, 4}),
+                                as_f32("token_embd.weight", {4}, {1, 2, 3, 4})});
+  const ModelComparison found = compare(a, a);
+  EXPECT_EQ(found.tensors.at(0).layer, 12u);
+  EXPECT_EQ(found.tensors[0].role, "mlp.up_proj");
+  EXPECT_EQ(found.tensors.at(1).layer, 3u);
+  EXPECT_EQ(found.tensors[1].role, "encoder.layers.fc1");
+  EXPECT_FALSE(found.tensors.at(2).layer);
 }
 
 TEST(Compare, CountsValuesAndCodes) {
