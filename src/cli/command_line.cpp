@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -202,16 +203,76 @@ std::string command_words(int argc, const char* const* argv) {
   return words;
 }
 
-JsonObject start_event(const CLI::App& command, int argc, const char* const* argv) {
+JsonObject start_event(std::string_view command, int argc, const char* const* argv) {
   JsonArray arguments;
   for (int i = 1; i < argc; ++i) arguments.emplace_back(argv[i]);
-  return JsonObject{
-      {"command", command.get_name()}, {"version", version_number()}, {"arguments", std::move(arguments)}};
+  return JsonObject{{"command", command}, {"version", version_number()}, {"arguments", std::move(arguments)}};
+}
+
+/// The value of a flag in a command line that cannot be understood as a whole.
+std::string value_in(int argc, const char* const* argv, std::string_view flag) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with(flag) && word.substr(flag.size()).starts_with('=')) {
+      return std::string(word.substr(flag.size() + 1));
+    }
+    const bool value_follows = i + 1 < argc && (argv[i + 1][0] != '-' || argv[i + 1][1] == '\0');
+    if (word == flag && value_follows) return argv[i + 1];
+  }
+  return {};
+}
+
+/// Whoever follows a run by its events or its log learns of a misspelt flag there, too, and does not take
+/// yesterday's for today's.
+void open_records_of_misuse(int argc, const char* const* argv, Console& console) {
+  try {
+    ConsoleSettings settings;
+    settings.log_file = value_in(argc, argv, "--log-file");
+    settings.json_events = value_in(argc, argv, "--json-events");
+    console.configure(settings, command_words(argc, argv));
+    console.event("start", start_event(argc > 1 ? argv[1] : "", argc, argv));
+  } catch (const Error&) {
+    // The misuse is the error to be told.
+  }
 }
 
 const CLI::App& deepest(const CLI::App& root) {
   const auto parsed = root.get_subcommands();
   return parsed.empty() ? root : *parsed.front();
+}
+
+/// What the words ask for: a page that is printed at once, or a command.
+struct Wish {
+  std::string page;
+  const Command* command = nullptr;
+};
+
+Wish understand(CLI::App& root, std::span<const Command> commands, const bool& version, int argc,
+                const char* const* argv) {
+  const Words words = split_words(argc, argv);
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return {root.help("", CLI::AppFormatMode::Normal), nullptr};
+  } catch (const CLI::CallForAllHelp&) {
+    return {root.help("", CLI::AppFormatMode::All), nullptr};
+  } catch (const CLI::ParseError& error) {
+    refuse_empty_values(deepest(root), words);
+    throw Error(ErrorKind::usage, misuse_text(error), help_hint(deepest(root)));
+  }
+  if (version) return {version_text(), nullptr};
+  const CLI::App& chosen = deepest(root);
+  refuse_empty_values(chosen, words);
+  refuse_leftovers(root, root, words);
+  refuse_leftovers(root, chosen, words);
+  check_values(chosen);
+  if (&chosen == &root) {
+    throw Error(ErrorKind::usage, "no command given",
+                "start with 'qtz -h', or: qtz quantize MODEL --type Q4_K_M");
+  }
+  const auto command = std::find_if(commands.begin(), commands.end(),
+                                    [&](const Command& candidate) { return candidate.app == &chosen; });
+  return {{}, &*command};
 }
 
 }  // namespace
@@ -234,43 +295,26 @@ ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
   CommonFlags common;
   for (const auto& command : commands) add_common(*command.app, common);
 
-  const Words words = split_words(argc, argv);
+  Wish wish;
   try {
-    root.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    console.data(root.help("", CLI::AppFormatMode::Normal));
-    return ExitCode::ok;
-  } catch (const CLI::CallForAllHelp&) {
-    console.data(root.help("", CLI::AppFormatMode::All));
-    return ExitCode::ok;
-  } catch (const CLI::ParseError& error) {
-    refuse_empty_values(deepest(root), words);
-    throw Error(ErrorKind::usage, misuse_text(error), help_hint(deepest(root)));
+    wish = understand(root, commands, version, argc, argv);
+  } catch (const Error&) {
+    open_records_of_misuse(argc, argv, console);
+    throw;
   }
-
-  if (version) {
-    console.data(version_text());
+  if (wish.command == nullptr) {
+    console.data(wish.page);
     return ExitCode::ok;
   }
-  const CLI::App& chosen = deepest(root);
-  refuse_empty_values(chosen, words);
-  refuse_leftovers(root, root, words);
-  refuse_leftovers(root, chosen, words);
-  check_values(chosen);
-  if (&chosen == &root) {
-    throw Error(ErrorKind::usage, "no command given",
-                "start with 'qtz -h', or: qtz quantize MODEL --type Q4_K_M");
-  }
+  const std::string name = wish.command->app->get_name();
   console.configure(console_settings(common), command_words(argc, argv));
-  const auto command = std::find_if(commands.begin(), commands.end(),
-                                    [&](const Command& candidate) { return candidate.app == &chosen; });
-  if (console.events_on_stdout() && command->prints_data()) {
+  if (console.events_on_stdout() && wish.command->prints_data()) {
     throw Error(ErrorKind::usage,
-                "--json-events on stdout would mix with what 'qtz " + chosen.get_name() + "' prints there",
+                "--json-events on stdout would mix with what 'qtz " + name + "' prints there",
                 "write them to a file, or to another descriptor: --json-events fd:3 3>events.jsonl");
   }
-  console.event("start", start_event(chosen, argc, argv));
-  return command->run(console);
+  console.event("start", start_event(name, argc, argv));
+  return wish.command->run(console);
 }
 
 }  // namespace qtz::cli

@@ -102,10 +102,12 @@ std::string zsh_action(const FlagRow& flag) {
 
 std::string zsh_flags(const CommandRow& command) {
   std::string text;
+  int position = 0;
   for (const auto& flag : command.flags) {
     const std::string words = zsh_text(first_line(flag.text));
     if (flag.positional) {
-      text += " \\\n        " + single_quoted("*:" + zsh_text(flag.names.front()) + ":" + zsh_action(flag));
+      text += " \\\n        " + single_quoted(std::to_string(++position) + ":" +
+                                              zsh_text(flag.names.front()) + ":" + zsh_action(flag));
       continue;
     }
     for (const auto& name : flag.names) {

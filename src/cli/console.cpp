@@ -44,6 +44,8 @@ class Console::Impl {
 
   void put(spdlog::level::level_enum level, const std::string& text) {
     logger.log(level, spdlog::string_view_t(text.data(), text.size()));
+    if (log_file == nullptr || !log_file->failed() || log_lost.exchange(true)) return;
+    put(spdlog::level::warn, "--log-file cannot be written any more; its last lines are missing");
   }
 
   void emit(std::string_view name, JsonObject fields) {
@@ -62,6 +64,8 @@ class Console::Impl {
   spdlog::logger logger;
   std::unique_ptr<EventStream> events;
   std::atomic<bool> events_lost{false};
+  std::shared_ptr<LogSink> log_file;
+  std::atomic<bool> log_lost{false};
   JsonObject result;
   Clock::time_point start = Clock::now();
   std::string pending_data;
@@ -80,7 +84,8 @@ void Console::configure(const ConsoleSettings& settings, const std::string& word
     impl_->events = std::make_unique<EventStream>(settings.json_events);
   }
   if (!settings.log_file.empty()) {
-    impl_->logger.sinks().push_back(std::make_shared<LogSink>(settings.log_file, without_controls(words)));
+    impl_->log_file = std::make_shared<LogSink>(settings.log_file, without_controls(words));
+    impl_->logger.sinks().push_back(impl_->log_file);
   }
 }
 

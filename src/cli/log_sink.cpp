@@ -16,13 +16,13 @@ LogSink::LogSink(const std::string& target, const std::string& command_line)
     : file_("--log-file", target, kOpening, LineFile::Existing::append) {
   formatter_ = std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %-7l %v",
                                                            spdlog::pattern_time_type::utc, "");
-  file_.write(std::string(kOpening) + ": " + command_line);
+  failed_ = !file_.write(std::string(kOpening) + ": " + command_line);
 }
 
 void LogSink::sink_it_(const spdlog::details::log_msg& message) {
   spdlog::memory_buf_t line;
   formatter_->format(message, line);
-  file_.write(std::string_view(line.data(), line.size()));
+  if (!file_.write(std::string_view(line.data(), line.size()))) failed_ = true;
 }
 
 }  // namespace qtz::cli

@@ -3,6 +3,7 @@
 
 #include <spdlog/sinks/base_sink.h>
 
+#include <atomic>
 #include <mutex>
 #include <string>
 
@@ -16,12 +17,16 @@ class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
   /// message.
   LogSink(const std::string& target, const std::string& command_line);
 
+  /// A line could not be written, and no later one is.
+  bool failed() const noexcept { return failed_; }
+
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override;
   void flush_() override {}
 
  private:
   LineFile file_;
+  std::atomic<bool> failed_{false};
 };
 
 }  // namespace qtz::cli

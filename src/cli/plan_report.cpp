@@ -220,7 +220,7 @@ JsonValue plan_json(const Job& job, const std::string& input) {
       {"input_bytes", stored_bytes(*job.model.source)},
       {"threads", static_cast<std::uint64_t>(job.memory.threads)},
       // Of the tiles alone: what the process holds besides differs from run to run, and a plan does not.
-      {"memory_bytes", working_memory(job.plans, job.memory.threads)},
+      {"tile_memory_bytes", working_memory(job.plans, job.memory.threads)},
       {"notes", strings_json(job.model.notes)},
       {"skipped", strings_json(job.model.skipped)},
       {"warnings", strings_json(job.model.warnings)},

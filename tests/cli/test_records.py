@@ -102,6 +102,16 @@ class Events(ProcessTestCase):
         self.assertEqual(done.returncode, 0)
         self.assertEqual(done.stderr.count(b"cannot be written any more"), 1)
 
+    def test_a_misspelt_flag_or_command_is_an_event_too(self):
+        events = self.folder / "e.jsonl"
+        for words in (("quantize", self.files["model"], "--tpye", "Q8_0"), ("quantise", self.files["model"])):
+            done = run(*words, f"--json-events={events}", "--log-file", self.folder / "log")
+            self.assertEqual(done.returncode, 2)
+            first, last = [json.loads(line) for line in events.read_text().splitlines()]
+            self.assertEqual((first["event"], first["command"]), ("start", words[0]))
+            self.assertEqual((last["event"], last["exit_code"]), ("result", 2))
+            self.assertTrue((self.folder / "log").read_text().endswith("exit 2\n"))
+
     def test_descriptors_that_are_not_open_are_refused(self):
         for target in ("fd:99", "fd:", "fd:x", "fd:-1"):
             self.assertEqual(self.quantize("--json-events", target).returncode, 2)
@@ -126,6 +136,11 @@ class Log(ProcessTestCase):
         run("quantize", self.folder / "none", "--type", "Q8_0", "--log-file", log)
         self.assertIn("error   ", log.read_text())
         self.assertTrue(log.read_text().endswith("exit 3\n"))
+
+    def test_a_full_disk_behind_it_is_said_once(self):
+        done = run("quantize", self.files["model"], "--type", "Q8_0", "-o", self.folder / "x.gguf", "--log-file", "/dev/full")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(done.stderr.count(b"--log-file cannot be written any more"), 1)
 
     def test_that_cannot_be_opened_stops_the_run(self):
         done = run("types", "--log-file", self.folder / "no" / "log")

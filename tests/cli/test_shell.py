@@ -76,6 +76,13 @@ class Completions(unittest.TestCase):
     def test_zsh_reads_its_script(self):
         self.in_shell("zsh", 'zsh -n "$SCRIPT"')
 
+    def test_zsh_takes_two_files_one_after_the_other(self):
+        script = run("completions", "zsh").stdout.decode()
+        compare = script[script.index("    compare)"):]
+        compare = compare[:compare.index(";;")]
+        self.assertIn("'1:A:_files'", compare)
+        self.assertIn("'2:B:_files'", compare)
+
     def test_an_unknown_shell_is_refused(self):
         done = run("completions", "tcsh")
         self.assertEqual(done.returncode, 2)
