@@ -45,6 +45,8 @@ names_of() {
     tokenizer_config) echo 'tokenizer_config.json' ;;
     recipe | override) echo '*.recipe' ;;
     front_matter) echo 'README.md' ;;
+    vocab) echo 'vocab.json' ;;
+    merges) echo 'merges.txt' ;;
     *) echo "*$1*.json" ;;
   esac
 }
