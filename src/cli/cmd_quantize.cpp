@@ -26,26 +26,37 @@ struct QuantizeFlags {
   bool dry_run = false;
 };
 
-/// Where -o names a folder (see output_names), it may be one that does not exist yet. Of a run that wrote
-/// nothing into the folder made for it, the folder does not stay.
-class OutputFolder {
+/// Where -o names folders or what files of several types are called (see output_names), the folders may be
+/// new. Of a run that wrote nothing into a folder made for it, the folder does not stay.
+class OutputFolders {
  public:
-  OutputFolder(const Job& job, const std::string& output) {
-    const bool names_folder = !output.empty() && (output.back() == '/' || job.outputs.size() > 1);
-    const fs::path folder = job.outputs.front().parent_path();
-    std::error_code failure;
-    if (!names_folder || folder.empty() || fs::exists(folder, failure)) return;
-    make_output_folder(folder);
-    made_ = folder;
+  OutputFolders(const Job& job, const std::string& output) {
+    const bool may_make = !output.empty() && (output.back() == '/' || job.outputs.size() > 1 ||
+                                              output.find("{type}") != std::string::npos);
+    if (!may_make) return;
+    try {
+      for (const fs::path& path : job.outputs) make(path.parent_path());
+    } catch (...) {
+      remove();
+      throw;
+    }
   }
-  ~OutputFolder() {
-    if (!made_.empty()) ::rmdir(made_.c_str());  // refuses while anything is in it
-  }
-  OutputFolder(const OutputFolder&) = delete;
-  OutputFolder& operator=(const OutputFolder&) = delete;
+  ~OutputFolders() { remove(); }
+  OutputFolders(const OutputFolders&) = delete;
+  OutputFolders& operator=(const OutputFolders&) = delete;
 
  private:
-  fs::path made_;
+  void make(const fs::path& folder) {
+    std::error_code failure;
+    if (folder.empty() || fs::exists(folder, failure)) return;
+    make_output_folder(folder);
+    made_.push_back(folder);
+  }
+  void remove() noexcept {
+    for (const fs::path& folder : made_) ::rmdir(folder.c_str());  // refuses while anything is in it
+  }
+
+  std::vector<fs::path> made_;
 };
 
 fs::path manifest_of(const Job& job, std::size_t output) {
@@ -151,7 +162,7 @@ ExitCode run(const QuantizeFlags& flags, Console& console) {
   }
   cancel_token().poll();
   console.detail("backend " + std::string(backend.name) + " (" + std::string(backend.description) + ")");
-  const OutputFolder folder(job, flags.job.output);
+  const OutputFolders folders(job, flags.job.output);
   const ManifestFacts facts = manifest_facts(flags.job, job);
   const RunOptions options{.threads = job.threads,
                            .max_memory = job.max_memory,

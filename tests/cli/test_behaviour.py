@@ -352,6 +352,17 @@ class Disk(ProcessTestCase):
             run("quantize", demo, "--type", name, "-o", single)
             self.assertEqual(sha256(single), sha256(self.folder / "both" / f"demo-{name}.gguf"))
 
+    def test_folders_are_made_where_the_name_has_the_type_in_it(self):
+        both = ("--type", "Q4_0", "--type", "Q8_0")
+        for types, output, made in ((both[:2], "dist/m-{type}.gguf", ["dist", "m-Q4_0.gguf"]),
+                                    (both, "{type}/m.gguf", ["Q4_0", "Q8_0", "m.gguf", "m.gguf"])):
+            with self.subTest(output=output):
+                folder = self.folder / str(len(types))
+                folder.mkdir()
+                result = run("quantize", self.files["demo"], *types, "-o", folder / output)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(sorted(path.name for path in folder.rglob("*")), made)
+
     def test_every_shard_is_reported_with_its_own_size(self):
         shards = {"a.weight": 40, "b.weight": 4000}
         weight_map = {}

@@ -20,7 +20,9 @@ done <<<"${QTZ_VERIFY_ARGUMENTS:-}"
 
 events=$(mktemp)
 trap 'rm -f "$events"' EXIT
-mkdir -p "$(dirname "$QTZ_OUTPUT")"
+folder=$(dirname "$QTZ_OUTPUT")
+folder=${folder%%'{type}'*}
+mkdir -p "${folder:-.}"
 qtz quantize "$QTZ_MODEL" "${flags[@]}" --json-events "$events"
 
 # The last event is the result. Its files are told one a line, the first of a split output standing for all.
