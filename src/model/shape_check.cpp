@@ -66,7 +66,8 @@ struct ShapeRow {
 std::vector<ShapeRow> shape_rows() {
   using Names = std::vector<std::string_view>;
   const Names latent = {"deepseek2", "glm-dsa"};
-  const Names whole_norms = {"olmo2", "minimax-m2"};
+  const Names whole_norms = {"olmo2", "olmoe", "minimax-m2"};
+  const Names norm_per_head = {"command-r", "stablelm"};
   const Names fused_gate = {"phi3", "chatglm", "glm4"};
   const Names linear = {"qwen3next", "qwen35", "qwen35moe"};
   const Names mamba1 = {"mamba", "jamba"};
@@ -94,8 +95,8 @@ std::vector<ShapeRow> shape_rows() {
       // Norms over all heads at once, and over each head by itself with weights of its own.
       {"blk.{L}.attn_q_norm.{W}", {"heads*key"}, whole_norms},
       {"blk.{L}.attn_k_norm.{W}", {"kv*key"}, whole_norms},
-      {"blk.{L}.attn_q_norm.weight", {"heads", "key"}, {"command-r"}},
-      {"blk.{L}.attn_k_norm.weight", {"kv", "key"}, {"command-r"}},
+      {"blk.{L}.attn_q_norm.weight", {"heads", "key"}, norm_per_head},
+      {"blk.{L}.attn_k_norm.weight", {"kv", "key"}, norm_per_head},
 
       // Gate and up projection as one matrix.
       {"blk.{L}.ffn_up.{W}", {"2*ffn", "embd"}, fused_gate},
@@ -139,6 +140,8 @@ std::vector<ShapeRow> shape_rows() {
 
       {"blk.{L}.attn_norm.weight", {"embd"}},
       {"blk.{L}.attn_norm.bias", {"embd"}},
+      {"blk.{L}.attn_norm_2.weight", {"embd"}},
+      {"blk.{L}.attn_norm_2.bias", {"embd"}},
       {"blk.{L}.attn_output_norm.weight", {"embd"}},
       {"blk.{L}.post_attention_norm.weight", {"embd"}},
       {"blk.{L}.ffn_norm", {"embd"}},

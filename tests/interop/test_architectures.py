@@ -34,7 +34,7 @@ ONE_POSITION_OFF = {"glm4-moe-lite"}  # two experts tie there
 def f32_limit(name, config):
     if name in F32_LIMITS:
         return F32_LIMITS[name]
-    names = ("hidden_act", "hidden_activation", "activation_function")
+    names = ("hidden_act", "hidden_activation", "activation_function", "activation")
     return F32_LIMIT_OF_GELU if any("gelu" in str(config.get(key, "")) for key in names) else F32_LIMIT
 
 

@@ -92,6 +92,7 @@ TokenizerPolicy gemma_tokenizer();
 TokenizerPolicy gemma2_tokenizer();
 TokenizerPolicy gemma3_tokenizer();
 TokenizerPolicy gemma4_tokenizer();
+TokenizerPolicy phi2_tokenizer();
 TokenizerPolicy phi3_tokenizer();
 TokenizerPolicy jamba_tokenizer();
 TokenizerPolicy nemotron_tokenizer();

@@ -83,6 +83,13 @@ std::vector<TensorRule> gated_mlp() {
   };
 }
 
+std::vector<TensorRule> ungated_mlp() {
+  return {
+      {"model.layers.{L}.mlp.up_proj.{W}", "blk.{L}.ffn_up.{W}"},
+      {"model.layers.{L}.mlp.down_proj.{W}", "blk.{L}.ffn_down.{W}"},
+  };
+}
+
 std::vector<TensorRule> experts() {
   return {
       {"model.layers.{L}.mlp.gate.weight", "blk.{L}.ffn_gate_inp.weight", nullptr, "ffn:experts|ffn:fused"},
@@ -118,6 +125,10 @@ std::vector<TensorRule> needed_as(std::string_view needed, std::vector<TensorRul
     if (rule.needed.empty()) rule.needed = needed;
   }
   return rules;
+}
+
+void fill_in_kv_heads(ModelConfig& config) {
+  if (!config.has("num_key_value_heads")) config.set("num_key_value_heads", config.head_count());
 }
 
 std::vector<bool> layers_of_type(const ModelConfig& config, std::string_view type) {
@@ -166,6 +177,26 @@ TensorExprPtr rope_key_rows(TensorExprPtr input, const ArchBuild& build) {
 
 TensorExprPtr fused_qkv_rows(TensorExprPtr input, const ArchBuild& build) {
   return swapped_groups(std::move(input), 0, 1, build.config.head_count(), 3);
+}
+
+TensorExprPtr grouped_qkv_rows(TensorExprPtr input, const ArchBuild& build) {
+  const std::uint64_t groups = build.config.kv_head_count();
+  const std::uint64_t queries = build.config.head_count() / groups;
+  const std::uint64_t rows = input->shape().rank() == 2 ? input->shape()[0] : 0;
+  if (rows == 0 || rows % (groups * (queries + 2)) != 0) {
+    throw Error(ErrorKind::input_invalid,
+                build.config.where() + ": " + describe(*input) + " does not divide into " +
+                    std::to_string(groups) + " groups of " + std::to_string(queries) +
+                    " queries, a key and a value",
+                "check that config.json belongs to these weights");
+  }
+  const std::uint64_t dim = rows / groups / (queries + 2);
+  const std::uint64_t cols = input->shape()[1];
+  input = reshaped(std::move(input), Shape{groups, queries + 2, dim, cols});
+  const auto part = [&](std::uint64_t first, std::uint64_t count) {
+    return reshaped(sliced(input, 1, first, count), Shape{groups * count * dim, cols});
+  };
+  return concatenated({part(0, queries), part(queries, 1), part(queries + 1, 1)});
 }
 
 TensorExprPtr decay_rates(TensorExprPtr input, const ArchBuild&) {

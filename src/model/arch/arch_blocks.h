@@ -39,6 +39,8 @@ std::vector<TensorRule> query_key_norms();
 /// gate, up and down projections of a dense layer; the norm before them.
 std::vector<TensorRule> gated_mlp();
 std::vector<TensorRule> mlp_norm();
+/// up and down projections without a gate.
+std::vector<TensorRule> ungated_mlp();
 /// mlp.gate and mlp.experts.*: one tensor per expert, or fused ones as transformers 5 can save them.
 std::vector<TensorRule> experts();
 
@@ -48,6 +50,8 @@ TensorExprPtr rope_query_rows(TensorExprPtr input, const ArchBuild& build);
 TensorExprPtr rope_key_rows(TensorExprPtr input, const ArchBuild& build);
 /// Rows grouped by head as [head, q/k/v, dim] to all of q, all of k, all of v.
 TensorExprPtr fused_qkv_rows(TensorExprPtr input, const ArchBuild& build);
+/// The same for rows grouped by key head: its queries, then the key, then the value.
+TensorExprPtr grouped_qkv_rows(TensorExprPtr input, const ArchBuild& build);
 /// A of state-space models, stored as the logarithm of its negative.
 TensorExprPtr decay_rates(TensorExprPtr input, const ArchBuild& build);
 /// [n] as [n, 1]; a tensor without its axes of length one.
@@ -68,6 +72,9 @@ std::vector<TensorRule> fused_gated_mlp();
 /// The same rules for layers that choose an alternative ("mixer:attention"); rules with a need of their own
 /// keep it.
 std::vector<TensorRule> needed_as(std::string_view needed, std::vector<TensorRule> rules);
+
+/// num_key_value_heads of configuration classes that take all heads where it is not given.
+void fill_in_kv_heads(ModelConfig& config);
 
 /// One boolean per layer: whether layer_types has `type` there.
 std::vector<bool> layers_of_type(const ModelConfig& config, std::string_view type);

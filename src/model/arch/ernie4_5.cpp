@@ -33,7 +33,6 @@ ArchSpec ernie4_5() {
   ArchSpec spec;
   spec.classes = {"Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"};
   spec.gguf_name = "ernie4_5";
-  spec.proof = "loads";
   spec.tokenizer = ernie_tokenizer();
   spec.defaults = R"({"rms_norm_eps": 1e-5, "rope_theta": 500000.0, "max_position_embeddings": 131072})";
   spec.keys = standard_keys();

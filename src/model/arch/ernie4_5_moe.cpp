@@ -24,7 +24,6 @@ ArchSpec ernie4_5_moe() {
   ArchSpec spec = ernie4_5();
   spec.classes = {"Ernie4_5_MoeForCausalLM"};
   spec.gguf_name = "ernie4_5-moe";
-  spec.proof = "bytes";
   spec.keys = joined<KeyRule>({
       standard_keys(),
       {

@@ -26,9 +26,21 @@ std::vector<KeyRule> granite_keys() {
   return joined<KeyRule>({standard_keys(), vocabulary_and_rope_size(), {computed_keys(emit_scales)}});
 }
 
+std::vector<TensorRule> granite_experts() {
+  return {
+      {"model.layers.{L}.block_sparse_moe.router.layer.weight", "blk.{L}.ffn_gate_inp.weight"},
+      {"model.layers.{L}.block_sparse_moe.input_linear.weight", "blk.{L}.ffn_gate_exps.weight", first_half},
+      {"model.layers.{L}.block_sparse_moe.input_linear.weight", "blk.{L}.ffn_up_exps.weight", second_half},
+      {"model.layers.{L}.block_sparse_moe.output_linear.weight", "blk.{L}.ffn_down_exps.weight"},
+      {"model.layers.{L}.shared_mlp.input_linear.weight", "blk.{L}.ffn_gate_shexp.weight", first_half, "?"},
+      {"model.layers.{L}.shared_mlp.input_linear.weight", "blk.{L}.ffn_up_shexp.weight", second_half, "?"},
+      {"model.layers.{L}.shared_mlp.output_linear.weight", "blk.{L}.ffn_down_shexp.weight", nullptr, "?"},
+  };
+}
+
 void ignore_head_dim(ModelConfig& config) {
   config.set("head_dim", nullptr);
-  if (!config.has("num_key_value_heads")) config.set("num_key_value_heads", config.head_count());
+  fill_in_kv_heads(config);
 }
 
 ArchSpec granite() {

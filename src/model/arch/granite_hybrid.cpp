@@ -48,18 +48,6 @@ void emit_hybrid(ArchBuild& build) {
   if (!positions) build.set("context_length", kAnyLength);
 }
 
-std::vector<TensorRule> expert_rules() {
-  return {
-      {"model.layers.{L}.block_sparse_moe.router.layer.weight", "blk.{L}.ffn_gate_inp.weight"},
-      {"model.layers.{L}.block_sparse_moe.input_linear.weight", "blk.{L}.ffn_gate_exps.weight", first_half},
-      {"model.layers.{L}.block_sparse_moe.input_linear.weight", "blk.{L}.ffn_up_exps.weight", second_half},
-      {"model.layers.{L}.block_sparse_moe.output_linear.weight", "blk.{L}.ffn_down_exps.weight"},
-      {"model.layers.{L}.shared_mlp.input_linear.weight", "blk.{L}.ffn_gate_shexp.weight", first_half, "?"},
-      {"model.layers.{L}.shared_mlp.input_linear.weight", "blk.{L}.ffn_up_shexp.weight", second_half, "?"},
-      {"model.layers.{L}.shared_mlp.output_linear.weight", "blk.{L}.ffn_down_shexp.weight", nullptr, "?"},
-  };
-}
-
 std::vector<TensorRule> dense_rules() {
   return joined<TensorRule>({
       needed_as(
@@ -82,7 +70,7 @@ void adapt(ArchSpec& spec, ModelConfig& config, const TensorSource&) {
   const std::vector<bool> attention = attention_layers(config);
   const bool has_experts = config.expert_count() > 0;
   const bool hybrid = std::find(attention.begin(), attention.end(), false) != attention.end();
-  spec.tensors = joined<TensorRule>({spec.tensors, has_experts ? expert_rules() : dense_rules()});
+  spec.tensors = joined<TensorRule>({spec.tensors, has_experts ? granite_experts() : dense_rules()});
   if (hybrid) {
     spec.keys.push_back(computed_keys(emit_hybrid));
   } else {

@@ -44,9 +44,8 @@ ArchSpec nemotron() {
           {"model.layers.{L}.input_layernorm.bias", "blk.{L}.attn_norm.bias"},
           {"model.layers.{L}.post_attention_layernorm.weight", "blk.{L}.ffn_norm.weight", plus_one},
           {"model.layers.{L}.post_attention_layernorm.bias", "blk.{L}.ffn_norm.bias"},
-          {"model.layers.{L}.mlp.up_proj.{W}", "blk.{L}.ffn_up.{W}"},
-          {"model.layers.{L}.mlp.down_proj.{W}", "blk.{L}.ffn_down.{W}"},
       },
+      ungated_mlp(),
       projections(),
   });
   return spec;

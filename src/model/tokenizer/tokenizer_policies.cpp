@@ -85,6 +85,12 @@ TokenizerPolicy gemma4_tokenizer() {
   return policy;
 }
 
+TokenizerPolicy phi2_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.keys_first = one_key("tokenizer.ggml.add_bos_token", false);
+  return policy;
+}
+
 TokenizerPolicy phi3_tokenizer() {
   TokenizerPolicy policy = sentencepiece_tokenizer();
   policy.source_of_class = {{"GPT2Tokenizer", Source::byte_bpe}};
