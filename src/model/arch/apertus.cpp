@@ -28,9 +28,8 @@ ArchSpec apertus() {
       {
           {"model.layers.{L}.attention_layernorm.{W}", "blk.{L}.attn_norm.{W}"},
           {"model.layers.{L}.feedforward_layernorm.{W}", "blk.{L}.ffn_norm.{W}"},
-          {"model.layers.{L}.mlp.up_proj.{W}", "blk.{L}.ffn_up.{W}"},
-          {"model.layers.{L}.mlp.down_proj.{W}", "blk.{L}.ffn_down.{W}"},
       },
+      ungated_mlp(),
   });
   spec.skips = {
       {"model.layers.{L}.mlp.act_fn.alpha_n", "written as the key xielu.alpha_n"},
