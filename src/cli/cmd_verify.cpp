@@ -24,6 +24,7 @@ struct VerifyFlags {
   std::string artifact;
   std::string manifest;
   bool no_manifest = false;
+  std::string on_nan;
   JobFlags made_with;  ///< its input is the source
 };
 
@@ -71,19 +72,21 @@ JsonValue report_json(const VerifyFlags& flags, const std::string& manifest, con
 
 std::string report_text(const VerifyReport& report) {
   using Align = TextTable::Align;
-  TextTable table({{"TENSOR"},
-                   {"TYPE"},
-                   {"WEIGHTS", Align::right},
-                   {"RMSE", Align::right},
-                   {"MAX ERROR", Align::right},
-                   {"COSINE", Align::right},
-                   {"SQNR dB", Align::right},
-                   {"NOISE", Align::right},
-                   {""}});
+  const bool compared = std::any_of(report.tensors.begin(), report.tensors.end(),
+                                    [](const auto& tensor) { return tensor.compared || tensor.reproduced; });
+  std::vector<TextTable::Column> columns{{"TENSOR"}, {"TYPE"}, {"WEIGHTS", Align::right}};
+  if (compared) {
+    for (const char* title : {"RMSE", "MAX ERROR", "COSINE", "SQNR dB", "NOISE"})
+      columns.push_back({title, Align::right});
+  }
+  columns.push_back({""});
+  TextTable table(std::move(columns));
   for (const auto& tensor : report.tensors) {
     std::vector<std::string> row{printable(tensor.name), std::string(name_of(tensor.type)),
                                  group_digits(tensor.elements)};
-    if (!tensor.compared) {
+    if (!compared) {
+      // No columns to fill: there is no source, or nothing in it that goes with the artifact.
+    } else if (!tensor.compared) {
       row.insert(row.end(), 5, "-");
       if (tensor.reproduced) row[3] = "same bytes";
     } else if (tensor.max_abs == 0) {
@@ -195,6 +198,7 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
   require_value(flags.artifact, "a FILE", "verify");
   require_source(flags.made_with);
   VerifyOptions options{.threads = parse_threads(flags.made_with.threads)};
+  options.keep_nonfinite = parse_on_nan(flags.on_nan) == OnNan::keep;
   const Backend& backend = select_backend(flags.made_with.backend);
   const std::string manifest_name = manifest_of(flags);
   std::optional<Manifest> manifest;
@@ -249,8 +253,11 @@ Command setup_verify(CLI::App& root) {
             "the model it was made from; then give the flags below as quantize got them");
   add_making_flags(*app, made_with);
   add_value(*app, "--manifest", flags->manifest, "MANIFEST", "Comparison",
-            "hashes that FILE, and INPUT if given, must have (default: FILE.manifest.json, if there)");
+            "hashes that FILE must have, and the weights of INPUT (default: FILE.manifest.json, if\n"
+            "there). Other files of INPUT may differ, with a warning, as long as FILE says the same.");
   add_switch(*app, "--no-manifest", flags->no_manifest, "Comparison", "leave FILE.manifest.json alone");
+  add_value(*app, "--on-nan", flags->on_nan, "fail|zero|keep", "Comparison",
+            "keep: NaN and infinite weights in tensors that were copied are no problem (default: fail)");
   add_switch(*app, "--json", made_with.json, "Output", "machine-readable report on stdout");
   add_value(*app, "--threads", made_with.threads, "N", "Resources", "threads (default: all cores)");
   add_value(*app, "--backend", made_with.backend, "NAME", "Resources", "see 'qtz backends'");

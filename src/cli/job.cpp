@@ -27,13 +27,6 @@ std::optional<DType> parse_tensor_type(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(find_tensor_type(text));
 }
 
-OnNan parse_on_nan(const std::string& text) {
-  if (text.empty() || text == "fail") return OnNan::fail;
-  if (text == "zero") return OnNan::zero;
-  if (text == "keep") return OnNan::keep;
-  throw Error(ErrorKind::usage, "--on-nan is fail, zero or keep, not '" + printable(text) + "'");
-}
-
 std::vector<std::uint32_t> parse_layers(const std::vector<std::string>& lists) {
   constexpr std::uint64_t kMaxLayer = 1u << 20;
   std::vector<std::uint32_t> layers;
@@ -79,6 +72,13 @@ TypeOptions parse_type_options(const JobFlags& flags) {
 }
 
 }  // namespace
+
+OnNan parse_on_nan(const std::string& text) {
+  if (text.empty() || text == "fail") return OnNan::fail;
+  if (text == "zero") return OnNan::zero;
+  if (text == "keep") return OnNan::keep;
+  throw Error(ErrorKind::usage, "--on-nan is fail, zero or keep, not '" + printable(text) + "'");
+}
 
 PlanOptions parse_plan_options(const JobFlags& flags) {
   if (!flags.include_weights.empty() && !flags.exclude_weights.empty()) {

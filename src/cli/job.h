@@ -68,6 +68,7 @@ void add_job_flags(CLI::App& app, JobFlags& flags);
 void add_making_flags(CLI::App& app, JobFlags& flags);
 
 /// Throw usage; the files that flags name (importance, recipe) are not opened.
+OnNan parse_on_nan(const std::string& text);
 PlanOptions parse_plan_options(const JobFlags& flags);
 ModelOptions parse_model_options(const JobFlags& flags);
 

@@ -87,6 +87,14 @@ void check_tensors(const GgufSource& file, const std::vector<std::string>& hashe
   }
 }
 
+/// The name of the file that --recipe named, if there was one.
+std::string recipe_file(const Manifest& manifest) {
+  for (const auto& [flag, value] : manifest.recipe) {
+    if (flag == "recipe" && value.as_string() != nullptr) return *value.as_string();
+  }
+  return {};
+}
+
 void check_source(const std::vector<ManifestInput>& source, const std::vector<ManifestFile>& found,
                   const Manifest& manifest, VerifyReport& report) {
   for (std::size_t i = 0; i < found.size(); ++i) {
@@ -101,6 +109,7 @@ void check_source(const std::vector<ManifestInput>& source, const std::vector<Ma
   }
   if (source.empty()) return;
   for (const ManifestFile& file : manifest.inputs) {
+    if (file.name == recipe_file(manifest)) continue;  // decides types, which are read from the artifact
     const bool here = std::any_of(found.begin(), found.end(),
                                   [&](const ManifestFile& each) { return each.name == file.name; });
     if (!here) report.warnings.push_back("the manifest's input '" + printable(file.name) + "' was not given");

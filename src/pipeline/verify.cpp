@@ -171,6 +171,8 @@ std::string error_text(const Check& check, const Comparison& sum, const TensorRe
   const std::string type(name_of(check.info->dtype));
   const ErrorLimits limits = error_limits(check.info->dtype);
   const double limit = check.weighted ? limits.weighted : limits.tensor;
+  // Nothing was foretold: the type holds each of these values exactly.
+  if (std::isinf(report.noise_ratio)) return "differs from the source, which " + type + " can hold exactly";
   if (report.noise_ratio > limit) {
     return "error is " + number_text(std::sqrt(report.noise_ratio)) + " times what " + type +
            " gives (SQNR " + number_text(report.sqnr_db) + " dB)";
@@ -191,12 +193,21 @@ bool given_up(const Check& check, const TensorReport& report) noexcept {
   return check.weighted && report.reproduced;
 }
 
+std::string nonfinite_text(const Check& check, const Comparison& sum) {
+  return std::to_string(sum.nonfinite) + " values are NaN or infinite (first at " +
+         position_text(check.info->shape, sum.first_bad.value_or(0)) + ")";
+}
+
+/// Whether values that are not finite may have been copied on purpose.
+bool may_keep_nonfinite(const Check& check) noexcept {
+  return check.expr == nullptr && is_plain(check.info->dtype);
+}
+
 std::string problem_of(const Check& check, const Comparison& sum, const TensorReport& report,
-                       bool encoded_again) {
-  if (sum.nonfinite > 0) {
-    return std::to_string(sum.nonfinite) + " values are NaN or infinite (first at " +
-           position_text(check.info->shape, sum.first_bad.value_or(0)) + ")";
-  }
+                       const VerifyOptions& options) {
+  const bool encoded_again = options.encode_again;
+  if (sum.nonfinite > 0 && !(options.keep_nonfinite && may_keep_nonfinite(check)))
+    return nonfinite_text(check, sum);
   if (check.expr == nullptr) return {};
   if (check.expr->dtype() == check.info->dtype) {
     return sum.same_bytes ? "" : "differs from the source although it has the source's type";
@@ -214,7 +225,7 @@ std::string problem_of(const Check& check, const Comparison& sum, const TensorRe
 }
 
 TensorReport report_of(const Check& check, const Comparison& sum, const Backend& backend,
-                       bool encoded_again) {
+                       const VerifyOptions& options) {
   TensorReport report;
   report.name = check.info->name;
   report.type = check.info->dtype;
@@ -224,7 +235,7 @@ TensorReport report_of(const Check& check, const Comparison& sum, const Backend&
     const DType source_type = check.expr->dtype();
     report.compared = report.decoded && backend.can_decode(source_type) &&
                       (source_type == report.type || has_error_band(report.type));
-    report.reproduced = sum.same_bytes && (source_type == report.type || encoded_again);
+    report.reproduced = sum.same_bytes && (source_type == report.type || options.encode_again);
   }
   if (report.compared && report.elements > 0) {
     report.rmse = std::sqrt(sum.noise / static_cast<double>(report.elements));
@@ -238,7 +249,7 @@ TensorReport report_of(const Check& check, const Comparison& sum, const Backend&
           sum.foretold > 0 ? sum.noise / sum.foretold : std::numeric_limits<double>::infinity();
     }
   }
-  report.problem = problem_of(check, sum, report, encoded_again);
+  report.problem = problem_of(check, sum, report, options);
   return report;
 }
 
@@ -250,6 +261,17 @@ void warn_of_given_up(const Check& check, const Comparison& sum, const TensorRep
   if (error.empty()) return;
   warnings.push_back("tensor '" + printable(report.name) + "': " + error +
                      ", as the importance matrix asks for");
+}
+
+/// Says of values that are not finite that they were let pass, or how they may be.
+void advise_on_nonfinite(const Check& check, const Comparison& sum, const VerifyOptions& options,
+                         VerifyReport& report) {
+  if (sum.nonfinite == 0 || !may_keep_nonfinite(check)) return;
+  if (options.keep_nonfinite) {
+    report.warnings.push_back("tensor '" + printable(check.info->name) + "': " + nonfinite_text(check, sum));
+  } else if (report.hint.empty()) {
+    report.hint = "if it was made with --on-nan keep, say so here, too; otherwise do not publish this file";
+  }
 }
 
 /// Keys that the artifact may have for itself, whatever the source says.
@@ -396,9 +418,17 @@ void run_checks(const std::vector<Check>& checks, const GgufSource& file, const 
   progress.end();
 
   for (std::size_t i = 0; i < checks.size(); ++i) {
-    report.tensors.push_back(report_of(checks[i], sums[i].sum(), backend, options.encode_again));
+    report.tensors.push_back(report_of(checks[i], sums[i].sum(), backend, options));
+    advise_on_nonfinite(checks[i], sums[i].sum(), options, report);
     warn_of_given_up(checks[i], sums[i].sum(), report.tensors.back(), report.warnings);
   }
+}
+
+bool recipe_says(const Manifest& manifest, std::string_view key, std::string_view text) {
+  return std::any_of(manifest.recipe.begin(), manifest.recipe.end(), [&](const auto& fact) {
+    const std::string* value = fact.second.as_string();
+    return fact.first == key && value != nullptr && *value == text;
+  });
 }
 
 /// Blocks of types that qtz cannot decode may hold anything.
@@ -432,8 +462,11 @@ QuantPlan plan_to_verify(const GgufModel& model, const PlanOptions& made_with) {
 }
 
 VerifyReport verify(const std::filesystem::path& artifact, const QuantPlan* wanted, const Backend& backend,
-                    const VerifyOptions& options, Progress& progress, const CancelToken& cancel) {
+                    const VerifyOptions& given, Progress& progress, const CancelToken& cancel) {
   VerifyReport report;
+  VerifyOptions options = given;
+  if (options.manifest != nullptr && recipe_says(*options.manifest, "on_nan", "keep"))
+    options.keep_nonfinite = true;
   std::unique_ptr<const GgufSource> file;
   try {
     file = std::make_unique<const GgufSource>(artifact);

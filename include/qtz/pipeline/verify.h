@@ -45,6 +45,8 @@ struct VerifyOptions {
   /// it was made by this version of qtz, and the importance matrix it names, if any, was given, other bytes
   /// are a problem: a flipped bit shows.
   bool encode_again = true;
+  /// NaN and infinite values are no problem in tensors that are copied (F32, F16, BF16): --on-nan keep.
+  bool keep_nonfinite = false;
   /// Hashes that the artifact and, where given, the files of its source must have.
   const Manifest* manifest = nullptr;
   std::vector<ManifestInput> source_files = {};
@@ -58,7 +60,7 @@ QuantPlan plan_to_verify(const GgufModel& model, const PlanOptions& made_with);
 /// and its metadata (more keys are fine), copied tensors must be equal to the byte, and the error of the
 /// others must stay in the band of their type. A tensor that cannot be compared is a problem, and names that
 /// only follow from the source folder's are warnings. Weights that are NaN or infinite in the source may be
-/// so or zero in the artifact.
+/// so or zero in the artifact. A manifest that says --on-nan keep counts as keep_nonfinite.
 ///
 /// Throws input_missing when the artifact cannot be opened, WrongFile when it is no GGUF or not the first
 /// shard of one, and what reading the source throws; what is wrong with the artifact is reported, not thrown.
