@@ -66,8 +66,8 @@ fs::path manifest_of(const Job& job, std::size_t output) {
 JsonValue worst_json(const std::vector<SampledError>& worst) {
   JsonArray rows;
   for (const SampledError& tensor : worst) {
-    rows.push_back(
-        JsonObject{{"name", tensor.name}, {"type", name_of(tensor.type)}, {"sqnr_db", tensor.sqnr_db}});
+    rows.push_back(JsonObject{
+        {"name", tensor.name}, {"type", name_of(tensor.type)}, {"sampled_sqnr_db", tensor.sqnr_db}});
   }
   return rows;
 }
@@ -164,10 +164,12 @@ ExitCode run(const QuantizeFlags& flags, Console& console) {
   console.detail("backend " + std::string(backend.name) + " (" + std::string(backend.description) + ")");
   const OutputFolders folders(job, flags.job.output);
   const ManifestFacts facts = manifest_facts(flags.job, job);
+  std::vector<FileIdentity> protect = job.protect;
+  for (const FileIdentity& file : console.own_files()) protect.push_back(file);
   const RunOptions options{.threads = job.threads,
                            .max_memory = job.max_memory,
                            .overwrite = flags.force,
-                           .protect = job.protect,
+                           .protect = std::move(protect),
                            .manifest = flags.job.manifest ? &facts : nullptr};
   const RunResult result =
       execute(job.plans, job.outputs, backend, options, console.progress(), cancel_token());

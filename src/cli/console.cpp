@@ -115,6 +115,17 @@ bool Console::wants_details() const noexcept {
   return settings_.verbosity >= 1 || !settings_.log_file.empty() || impl_->events != nullptr;
 }
 
+std::vector<FileIdentity> Console::own_files() const {
+  std::vector<FileIdentity> files;
+  if (impl_->events != nullptr) {
+    if (const auto file = impl_->events->regular_file()) files.push_back(*file);
+  }
+  if (impl_->log_file != nullptr) {
+    if (const auto file = impl_->log_file->regular_file()) files.push_back(*file);
+  }
+  return files;
+}
+
 void Console::event(std::string_view name, JsonObject fields) {
   impl_->emit(name, std::move(fields));
 }

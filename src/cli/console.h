@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "qtz/core/input_file.h"
 #include "qtz/core/json.h"
 #include "qtz/core/progress.h"
 
@@ -47,6 +49,9 @@ class Console {
   void error(std::string_view message, std::string_view hint, int exit_code);
   /// Whether anybody sees details.
   bool wants_details() const noexcept;
+
+  /// The regular files that log and events go to: nothing else may be written there.
+  std::vector<FileIdentity> own_files() const;
 
   /// A line of --json-events, where that was asked for.
   void event(std::string_view name, JsonObject fields);

@@ -21,6 +21,8 @@ class EventStream {
   bool on_stdout() const noexcept { return file_.on_stdout(); }
   const std::string& target() const noexcept { return file_.target(); }
 
+  std::optional<FileIdentity> regular_file() const noexcept { return file_.regular_file(); }
+
   /// Writes one line at once. False when it could not be written.
   bool emit(std::string_view event, JsonObject fields);
 

@@ -114,6 +114,12 @@ bool LineFile::on_stdout() const noexcept {
   return fd_ == STDOUT_FILENO;
 }
 
+std::optional<FileIdentity> LineFile::regular_file() const noexcept {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  return FileIdentity{status.st_dev, status.st_ino};
+}
+
 bool LineFile::write(std::string_view line) noexcept {
   if (failed_) return false;
   try {

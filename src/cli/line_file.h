@@ -2,8 +2,11 @@
 // begins, and never over a file that is something else.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "qtz/core/input_file.h"
 
 namespace qtz::cli {
 
@@ -21,6 +24,9 @@ class LineFile {
 
   /// True if the lines go to stdout.
   bool on_stdout() const noexcept;
+
+  /// The regular file that the lines go to, if it is one.
+  std::optional<FileIdentity> regular_file() const noexcept;
 
   /// Writes the line and its end in one piece. False when it could not be written; after the first failure
   /// nothing is written any more.

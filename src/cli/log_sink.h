@@ -17,6 +17,8 @@ class LogSink final : public spdlog::sinks::base_sink<std::mutex> {
   /// message.
   LogSink(const std::string& target, const std::string& command_line);
 
+  std::optional<FileIdentity> regular_file() const noexcept { return file_.regular_file(); }
+
   /// A line could not be written, and no later one is.
   bool failed() const noexcept { return failed_; }
 

@@ -30,12 +30,6 @@ std::string without_extension(const std::string& name, std::string_view extensio
   return name.substr(0, name.size() - extension.size());
 }
 
-/// Ways to name a stream instead of a file: an artifact is written by position and then renamed.
-bool names_a_stream(std::string_view output) {
-  return output == "-" || output == "/dev/stdout" || output == "/dev/stderr" ||
-         output.starts_with("/dev/fd/") || output.starts_with("/proc/self/fd/");
-}
-
 std::string replace_type(std::string text, std::string_view type) {
   for (auto at = text.find(kTypeField); at != std::string::npos;
        at = text.find(kTypeField, at + type.size())) {
@@ -45,6 +39,15 @@ std::string replace_type(std::string text, std::string_view type) {
 }
 
 }  // namespace
+
+void refuse_stream(std::string_view what, std::string_view flag, std::string_view output) {
+  const bool names_stream = output == "-" || output == "/dev/stdout" || output == "/dev/stderr" ||
+                            output.starts_with("/dev/fd/") || output.starts_with("/proc/self/fd/");
+  if (!names_stream) return;
+  const std::string name = output == "-" ? "standard output" : printable(output);
+  throw Error(ErrorKind::usage, std::string(what) + " cannot be written to " + name,
+              "name a file with " + std::string(flag));
+}
 
 std::string model_label(const fs::path& input) {
   std::error_code ignored;
@@ -63,10 +66,7 @@ std::string model_label(const fs::path& input) {
 
 std::vector<fs::path> output_names(const fs::path& input, const std::string& output,
                                    std::span<const std::string_view> types) {
-  if (names_a_stream(output)) {
-    const std::string name = output == "-" ? "standard output" : printable(output);
-    throw Error(ErrorKind::usage, "an artifact cannot be written to " + name, "name a file with -o");
-  }
+  refuse_stream("an artifact", "-o", output);
   std::error_code ignored;
   const bool has_field = output.find(kTypeField) != std::string::npos;
   const bool is_folder =

@@ -10,6 +10,10 @@
 
 namespace qtz::cli {
 
+/// Throws usage for ways to name a stream instead of a file: outputs are written by position and then
+/// renamed.
+void refuse_stream(std::string_view what, std::string_view flag, std::string_view output);
+
 /// The name a model goes by: its folder's, also for an index or a weights file beside a config.json, else the
 /// file's without its extension and, for a GGUF, its shard number. In a hub cache
 /// (models--ORG--NAME/snapshots/HASH) it is NAME.

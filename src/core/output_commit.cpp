@@ -165,7 +165,7 @@ std::string take_back(std::vector<std::vector<Naming>>& artifacts) {
 void make_output_folder(const fs::path& folder) {
   if (::mkdir(folder.c_str(), 0777) != 0) {
     throw Error(ErrorKind::output, shown(folder) + ": the folder cannot be created: " + std::strerror(errno),
-                "create it, or name another one with -o");
+                "create it, or name another one");
   }
   try {
     sync_folder(folder_of(folder));

@@ -72,7 +72,7 @@ void check_space(const std::string& need, std::uint64_t size, const fs::path& fo
   throw Error(
       ErrorKind::output,
       need + format_bytes(size) + " but " + shown(folder) + " has " + format_bytes(*free_bytes) + " free",
-      "free some space or choose another folder with -o");
+      "free some space or choose another folder");
 }
 
 }  // namespace
@@ -97,8 +97,8 @@ void check_output_possible(const fs::path& path, std::uint64_t size, const Outpu
   if (::stat(path.c_str(), &status) == 0) {
     const FileIdentity identity{status.st_dev, status.st_ino};
     if (std::find(options.protect.begin(), options.protect.end(), identity) != options.protect.end()) {
-      throw Error(ErrorKind::output, "output " + shown(path) + " is an input of this run",
-                  "choose another name with -o");
+      throw Error(ErrorKind::output, "output " + shown(path) + " is an input or a log of this run",
+                  "choose another name");
     }
     if (!S_ISREG(status.st_mode)) {
       throw Error(ErrorKind::output, "output " + shown(path) + " exists and is not a regular file");

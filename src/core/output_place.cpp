@@ -18,7 +18,7 @@ std::string shown(const fs::path& path) {
 
 void fail_output(const std::string& doing, const fs::path& path, int error) {
   std::string hint;
-  if (error == ENOSPC || error == EDQUOT) hint = "free some space or choose another folder with -o";
+  if (error == ENOSPC || error == EDQUOT) hint = "free some space or choose another folder";
   const bool too_many_files = error == EMFILE || error == ENFILE;
   if (too_many_files) hint = "raise the limit of open files (ulimit -n), or make fewer outputs in one run";
   throw Error(too_many_files ? ErrorKind::resource : ErrorKind::output,

@@ -147,7 +147,8 @@ TEST(OutputFile, NeverReplacesAProtectedInputUnderAnyName) {
   for (const fs::path& path :
        {input, folder.path() / "hard", folder.path() / "soft", folder.path() / "sub/../input"}) {
     SCOPED_TRACE(path);
-    expect_error(ErrorKind::output, "is an input of this run", [&] { OutputFile file(path, 3, options); });
+    expect_error(ErrorKind::output, "is an input or a log of this run",
+                 [&] { OutputFile file(path, 3, options); });
   }
   EXPECT_EQ(read_file(input), "precious");
 }
