@@ -2,11 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/compare_report.h"
 #include "cli/flags.h"
+#include "cli/output_name.h"
 #include "cli/signals.h"
 #include "qtz/core/error.h"
 #include "qtz/core/output_file.h"
@@ -22,9 +24,25 @@ struct CompareFlags {
   std::string html;
   bool force = false;
   bool json = false;
+  std::string architecture;
+  std::string tokenizer_pre;
   std::string threads;
   std::string backend;
 };
+
+/// What --arch and --tokenizer-pre say is of a folder, or of one named by its index; a GGUF says it itself.
+bool is_folder(const std::string& input) {
+  return std::filesystem::is_directory(input) || input.ends_with(".json");
+}
+
+GgufModel open_side(const std::string& input, const CompareFlags& flags) {
+  ModelOptions options;
+  if (is_folder(input)) {
+    if (!flags.architecture.empty()) options.architecture = flags.architecture;
+    if (!flags.tokenizer_pre.empty()) options.tokenizer_pre = flags.tokenizer_pre;
+  }
+  return open_model(input, options);
+}
 
 void sort_tensors(const std::string& by, std::vector<TensorDifference>& tensors) {
   const auto sort = [&](auto key) {
@@ -40,9 +58,11 @@ void sort_tensors(const std::string& by, std::vector<TensorDifference>& tensors)
   return sort([](const TensorDifference& t) { return t.compared() ? t.sqnr_db : -HUGE_VAL; });
 }
 
-OutputOptions html_options(const CompareFlags& flags, const GgufModel& first, const GgufModel& second) {
+OutputOptions html_options(const CompareFlags& flags, const GgufModel& first, const GgufModel& second,
+                           const Console& console) {
   OutputOptions options;
   options.overwrite = flags.force;
+  options.protect = console.own_files();
   for (const GgufModel* model : {&first, &second}) {
     for (const InputFile& file : model->source->files()) options.protect.push_back(file.identity());
   }
@@ -72,10 +92,8 @@ void say(const std::string& what, const std::vector<std::string>& names, Console
 
 void print_summary(const ComparedModels& models, Console& console) {
   const ModelComparison& found = models.found;
-  console.info("A       " + printable(models.first) + ": " +
-               model_size_text(found.first_bytes, found.first_elements));
-  console.info("B       " + printable(models.second) + ": " +
-               model_size_text(found.second_bytes, found.second_elements));
+  console.info("A       " + printable(models.first) + ": " + model_size_text(found.first_sizes));
+  console.info("B       " + printable(models.second) + ": " + model_size_text(found.second_sizes));
   say("tensors only in A", found.only_first, console);
   say("tensors only in B", found.only_second, console);
   say("keys only in A", found.keys_only_first, console);
@@ -94,11 +112,16 @@ ExitCode run(const CompareFlags& flags, Console& console) {
       flags.sort != "name") {
     throw Error(ErrorKind::usage, "--sort takes error, size, name or file, not '" + flags.sort + "'");
   }
+  if (!(flags.architecture.empty() && flags.tokenizer_pre.empty()) && !is_folder(flags.first) &&
+      !is_folder(flags.second)) {
+    throw Error(ErrorKind::usage, "--arch and --tokenizer-pre are for folders, and neither model is one");
+  }
+  refuse_stream("a page", "--html", flags.html);
   const CompareOptions options{.threads = parse_threads(flags.threads), .histograms = !flags.html.empty()};
   const Backend& backend = select_backend(flags.backend);
-  const GgufModel first = open_model(flags.first, {});
-  const GgufModel second = open_model(flags.second, {});
-  const OutputOptions output = html_options(flags, first, second);
+  const GgufModel first = open_side(flags.first, flags);
+  const GgufModel second = open_side(flags.second, flags);
+  const OutputOptions output = html_options(flags, first, second, console);
   if (!flags.html.empty()) check_output_possible(flags.html, 0, output);
 
   ComparedModels models{flags.first, flags.second,
@@ -124,7 +147,8 @@ Command setup_compare(CLI::App& root) {
       "compare",
       "compare two models, tensor by tensor\n"
       "Tensors are paired by their GGUF names, so a folder and a GGUF can be compared, and\n"
-      "errors are those of B against A. SQNR dB is the signal-to-noise ratio.");
+      "errors are those of B against A. SQNR dB is the signal-to-noise ratio. Models that differ\n"
+      "are no failure: the exit code is 0, and the JSON says how they differ.");
   const auto flags = std::make_shared<CompareFlags>();
   add_positional(*app, "A", flags->first, "a folder, .safetensors or .gguf");
   add_positional(*app, "B", flags->second, "the same");
@@ -134,6 +158,10 @@ Command setup_compare(CLI::App& root) {
   add_switch(*app, "--json", flags->json, "Output", "machine-readable comparison on stdout");
   add_value(*app, "--sort", flags->sort, "error|size|name|file", "Output",
             "order of the tensors (default: file, as in A)");
+  add_value(*app, "--arch", flags->architecture, "NAME", "Model",
+            "architecture of a folder whose config.json does not say or is missing");
+  add_value(*app, "--tokenizer-pre", flags->tokenizer_pre, "NAME", "Model",
+            "pre-tokenizer of a folder, when it is not recognized");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
   add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
   set_examples(*app,

@@ -23,8 +23,11 @@ double block_bits(DType type) {
   return 8.0 * static_cast<double>(t.block_bytes) / static_cast<double>(t.block_elems);
 }
 
-void print(Console& console, const ListFlags& flags, const TextTable& table, JsonArray rows) {
-  console.data(flags.json ? to_json(std::move(rows)) + "\n" : table.to_string());
+/// `what` the rows are, in the JSON.
+void print(Console& console, const ListFlags& flags, std::string_view what, const TextTable& table,
+           JsonArray rows) {
+  const JsonValue document = JsonObject{{"schema", 1}, {std::string(what), std::move(rows)}};
+  console.data(flags.json ? to_json(document) + "\n" : table.to_string());
 }
 
 ExitCode list_types(const ListFlags& flags, Console& console) {
@@ -40,7 +43,7 @@ ExitCode list_types(const ListFlags& flags, Console& console) {
                               {"file_type", static_cast<std::uint64_t>(type.gguf_ftype)},
                               {"summary", type.summary}});
   }
-  print(console, flags, table, std::move(rows));
+  print(console, flags, "types", table, std::move(rows));
   return ExitCode::ok;
 }
 
@@ -52,7 +55,7 @@ ExitCode list_archs(const ListFlags& flags, Console& console) {
     rows.push_back(
         JsonObject{{"class", row.hf_class}, {"architecture", row.gguf_name}, {"proof", row.proof}});
   }
-  print(console, flags, table, std::move(rows));
+  print(console, flags, "architectures", table, std::move(rows));
   return ExitCode::ok;
 }
 
@@ -69,7 +72,7 @@ ExitCode list_all_backends(const ListFlags& flags, Console& console) {
                               {"default", is_chosen},
                               {"description", backend.description}});
   }
-  print(console, flags, table, std::move(rows));
+  print(console, flags, "backends", table, std::move(rows));
   return ExitCode::ok;
 }
 

@@ -63,10 +63,19 @@ JsonValue tensor_json(const TensorDifference& tensor) {
   return row;
 }
 
-JsonValue model_json(const std::string& name, std::uint64_t bytes, std::uint64_t elements) {
-  const double bits = elements > 0 ? 8 * static_cast<double>(bytes) / static_cast<double>(elements) : 0;
-  return JsonObject{
-      {"name", printable(name)}, {"tensor_bytes", bytes}, {"elements", elements}, {"bits_per_weight", bits}};
+double bits_per_weight(const ModelSizes& sizes) {
+  if (sizes.elements == 0) return 0;
+  return 8 * static_cast<double>(sizes.bytes) / static_cast<double>(sizes.elements);
+}
+
+JsonValue model_json(const std::string& name, const ModelSizes& sizes) {
+  JsonObject by_type;
+  for (const auto& [type, bytes] : sizes.bytes_by_type) by_type.emplace_back(name_of(type), bytes);
+  return JsonObject{{"name", printable(name)},
+                    {"tensor_bytes", sizes.bytes},
+                    {"bytes_by_type", std::move(by_type)},
+                    {"elements", sizes.elements},
+                    {"bits_per_weight", bits_per_weight(sizes)}};
 }
 
 /// Puts `text` where the template says `mark`.
@@ -109,12 +118,9 @@ std::string comparison_table(const ModelComparison& found) {
   return table.to_string();
 }
 
-std::string model_size_text(std::uint64_t bytes, std::uint64_t elements) {
-  std::string text = format_bytes(bytes);
-  if (elements > 0) {
-    text += ", " + format_fixed(8 * static_cast<double>(bytes) / static_cast<double>(elements), 2) +
-            " bits per weight";
-  }
+std::string model_size_text(const ModelSizes& sizes) {
+  std::string text = format_bytes(sizes.bytes);
+  if (sizes.elements > 0) text += ", " + format_fixed(bits_per_weight(sizes), 2) + " bits per weight";
   return text;
 }
 
@@ -123,8 +129,8 @@ JsonValue comparison_json(const ComparedModels& models) {
   JsonArray tensors;
   for (const TensorDifference& tensor : found.tensors) tensors.push_back(tensor_json(tensor));
   return JsonObject{{"schema", 1},
-                    {"a", model_json(models.first, found.first_bytes, found.first_elements)},
-                    {"b", model_json(models.second, found.second_bytes, found.second_elements)},
+                    {"a", model_json(models.first, found.first_sizes)},
+                    {"b", model_json(models.second, found.second_sizes)},
                     {"tensors", std::move(tensors)},
                     {"only_a", strings(found.only_first)},
                     {"only_b", strings(found.only_second)},
@@ -136,7 +142,7 @@ JsonValue comparison_json(const ComparedModels& models) {
 std::string comparison_page(const JsonValue& json) {
   // Inside a script only "<" can end it or begin a comment; in JSON it occurs in strings alone.
   std::string data;
-  for (const char c : to_json(json)) {
+  for (const char c : to_json(json, -1)) {
     if (c == '<') {
       data += "\\u003c";
     } else {

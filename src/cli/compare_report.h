@@ -18,7 +18,7 @@ struct ComparedModels {
 std::string comparison_table(const ModelComparison& found);
 
 /// "1.54 MB, 5.14 bits per weight".
-std::string model_size_text(std::uint64_t bytes, std::uint64_t elements);
+std::string model_size_text(const ModelSizes& sizes);
 
 JsonValue comparison_json(const ComparedModels& models);
 

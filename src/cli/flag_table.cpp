@@ -6,6 +6,8 @@
 
 #include "qtz/core/dtype.h"
 #include "qtz/kernels/backend.h"
+#include "qtz/model/gguf_model.h"
+#include "qtz/model/tokenizer.h"
 #include "qtz/pipeline/recipe.h"
 
 namespace qtz::cli {
@@ -34,6 +36,12 @@ std::vector<std::string> choices_of(const CLI::Option& option) {
     for (const DTypeTraits& type : all_dtypes()) {
       if (type.encodable) choices.emplace_back(type.name);
     }
+  } else if (option.check_lname("arch")) {
+    for (const ArchitectureInfo& row : list_architectures()) choices.emplace_back(row.gguf_name);
+    std::sort(choices.begin(), choices.end());
+    choices.erase(std::unique(choices.begin(), choices.end()), choices.end());
+  } else if (option.check_lname("tokenizer-pre")) {
+    for (const std::string_view name : list_pre_tokenizers()) choices.emplace_back(name);
   } else if (option.check_lname("backend")) {
     for (const Backend& backend : list_backends()) choices.emplace_back(backend.name);
   } else {

@@ -1,5 +1,6 @@
 #include "cli/man_page.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "cli/exit_codes.h"
@@ -37,13 +38,20 @@ std::string label(const FlagRow& flag) {
   return text;
 }
 
-/// Help texts break their lines where they mean to.
+/// Help texts are as wide as a screen: of their line ends, those after the first line and after a sentence
+/// are meant, and the others are a page's to choose.
 std::string lines(std::string_view text) {
-  std::string out = roff(text);
-  for (auto at = out.find('\n'); at != std::string::npos; at = out.find('\n', at + 5)) {
-    out.replace(at, 1, "\n.br\n");
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    out += roff(line) + "\n";
+    const bool meant = at == 0 || line.ends_with('.') || line.ends_with(':');
+    at = end + 1;
+    const bool begins = at < text.size() && text[at] >= 'A' && text[at] <= 'Z';
+    if (meant && begins) out += ".br\n";
   }
-  return out + "\n";
+  return out;
 }
 
 std::string literal(std::string_view text) {

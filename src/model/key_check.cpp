@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace qtz {
 
@@ -24,11 +25,15 @@ constexpr NeededKey kNeeded[] = {
     {"expert_used_count", "num_experts_per_tok", "_exps."},
 };
 
+/// Rotary angles are powers of these.
+constexpr std::string_view kRopeBases[] = {"rope.freq_base", "rope.freq_base_swa"};
+
 constexpr std::string_view kEpsilons[] = {"attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"};
 
 /// Fields of f32 keys that architectures compute from more than one place.
 std::string_view field_of(std::string_view key) {
-  if (key == "rope.freq_base" || key == "rope.freq_base_swa") return "rope_theta";
+  if (std::find(std::begin(kRopeBases), std::end(kRopeBases), key) != std::end(kRopeBases))
+    return "rope_theta";
   if (key == kEpsilons[0]) return "rms_norm_eps";
   if (key == kEpsilons[1]) return "layer_norm_epsilon";
   return key;
@@ -57,7 +62,10 @@ void check_number(const ArchBuild& build, std::string_view key, float value) {
     config.refuse(own_name(config, field_of(key)),
                   "is not finite in single precision, in which '" + std::string(key) + "' is written");
   }
-  if (std::find(std::begin(kEpsilons), std::end(kEpsilons), key) != std::end(kEpsilons) && !(value > 0)) {
+  const auto is_one_of = [&](std::span<const std::string_view> keys) {
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
+  if ((is_one_of(kEpsilons) || is_one_of(kRopeBases)) && !(value > 0)) {
     config.refuse(own_name(config, field_of(key)), "is not positive in single precision");
   }
 }

@@ -93,10 +93,9 @@ GgufModel open_gguf_model(const std::shared_ptr<const GgufSource>& source, const
   model.from_gguf = true;
   model.warnings = source->warnings();
   for (const KvList::Entry& entry : source->metadata().entries()) {
-    // Written anew for what comes out; split.* describes files that are not the output's.
-    if (entry.key == "general.file_type" || entry.key == "general.quantization_version") continue;
-    if (entry.key.starts_with("split.")) continue;
-    model.metadata.set(entry.key, entry.value);
+    if (entry.key.starts_with("split.")) continue;  // of files that are not the output's
+    const bool stale = entry.key == "general.file_type" || entry.key == "general.quantization_version";
+    (stale ? model.stale_metadata : model.metadata).set(entry.key, entry.value);
   }
   if (const GgufValue* value = model.metadata.find("general.architecture")) {
     if (value->as_string() == nullptr) {

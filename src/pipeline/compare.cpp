@@ -286,8 +286,14 @@ void compare_keys(const KvList& first, const KvList& second, ModelComparison& fo
   for (const KvList::Entry& entry : second.entries()) {
     if (first.find(entry.key) == nullptr) found.keys_only_second.push_back(entry.key);
   }
-  for (auto* keys : {&found.keys_only_first, &found.keys_only_second, &found.keys_different})
-    std::sort(keys->begin(), keys->end());
+}
+
+/// What a tensor adds to its model.
+void count_tensor(const ModelTensor& tensor, ModelSizes& sizes) {
+  const std::uint64_t bytes = bytes_of(*tensor.expr);
+  sizes.bytes += bytes;
+  sizes.elements += tensor.expr->shape().elements();
+  sizes.bytes_by_type[tensor.expr->dtype()] += bytes;
 }
 
 }  // namespace
@@ -296,18 +302,19 @@ ModelComparison compare_models(const GgufModel& first, const GgufModel& second, 
                                const CompareOptions& options, Progress& progress, const CancelToken& cancel) {
   ModelComparison found;
   compare_keys(first.metadata, second.metadata, found);
+  if (first.from_gguf && second.from_gguf) compare_keys(first.stale_metadata, second.stale_metadata, found);
+  for (auto* keys : {&found.keys_only_first, &found.keys_only_second, &found.keys_different})
+    std::sort(keys->begin(), keys->end());
 
   std::unordered_map<std::string_view, const ModelTensor*> others;  // looked up only, never walked
   for (const ModelTensor& tensor : second.tensors) {
     others.emplace(tensor.name, &tensor);
-    found.second_bytes += bytes_of(*tensor.expr);
-    found.second_elements += tensor.expr->shape().elements();
+    count_tensor(tensor, found.second_sizes);
   }
   std::vector<std::pair<const ModelTensor*, const ModelTensor*>> pairs;
   std::uint64_t bytes = 0;
   for (const ModelTensor& tensor : first.tensors) {
-    found.first_bytes += bytes_of(*tensor.expr);
-    found.first_elements += tensor.expr->shape().elements();
+    count_tensor(tensor, found.first_sizes);
     if (const auto other = others.find(tensor.name); other != others.end()) {
       pairs.emplace_back(&tensor, other->second);
       bytes += bytes_of(*tensor.expr);

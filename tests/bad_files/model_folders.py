@@ -177,6 +177,7 @@ CASES = [
     of_config("C14", "class unknown", {"architectures": ["LlamaForCausalLN"]}, "LlamaForCausalLN"),
     accepted("C15", "NaN in the configuration", folder(config_json='{"x": NaN, "y": [-Infinity], ' + tiny_model.stored(CONFIG).decode()[1:]), "read as null"),
     of_config("C15", "NaN where a number is needed", {"rms_norm_eps": float("nan")}, "rms_norm_eps"),
+    *(of_config("C15", f"rotary base {value}", {"rope_theta": value}, "'rope_theta' is not positive") for value in (0, -10000.0)),
     of_config("C16", "no layers", {"num_hidden_layers": 0}, "'num_hidden_layers' is 0"),
     *(of_config("C16", f"{value!r} layers", {"num_hidden_layers": value}, "'num_hidden_layers' is not a whole number") for value in (-1, 2**31, 2.5, "2", [2])),
     of_config("C16", "2^31-1 layers", {"num_hidden_layers": 2**31 - 1}, "'num_hidden_layers' is 2147483647"),

@@ -41,6 +41,7 @@ struct GgufModel {
   std::shared_ptr<const TensorSource> source;
   std::string architecture;          ///< general.architecture, empty for a generic GGUF
   KvList metadata;                   ///< without general.file_type and general.quantization_version
+  KvList stale_metadata;             ///< those two of a GGUF, which its outputs have anew
   std::vector<ModelTensor> tensors;  ///< every stored tensor is used or named in `skipped`
   std::vector<std::string> skipped;  ///< stored tensors left out on purpose, with the reason: "name: why"
   std::vector<std::string> warnings;

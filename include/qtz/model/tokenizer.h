@@ -125,6 +125,6 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
                                const std::optional<std::string>& pre_override);
 
 /// Names that tokenizer.ggml.pre may have, sorted.
-std::vector<std::string_view> pre_tokenizer_names();
+std::vector<std::string_view> list_pre_tokenizers();
 
 }  // namespace qtz

@@ -49,12 +49,18 @@ struct TensorDifference {
   bool equal() const noexcept { return compared() && max_abs == 0 && nonfinite == 0; }
 };
 
+/// All tensors of one side, those that the other does not have included.
+struct ModelSizes {
+  std::uint64_t bytes = 0;
+  std::uint64_t elements = 0;
+  std::map<DType, std::uint64_t> bytes_by_type;
+};
+
 struct ModelComparison {
   std::vector<TensorDifference> tensors;  ///< those both have, in the order of the first
   std::vector<std::string> only_first, only_second;
   std::vector<std::string> keys_only_first, keys_only_second, keys_different;  ///< metadata, sorted
-  std::uint64_t first_bytes = 0, second_bytes = 0;                             ///< of all tensors of each
-  std::uint64_t first_elements = 0, second_elements = 0;
+  ModelSizes first_sizes, second_sizes;
 };
 
 struct CompareOptions {

@@ -164,32 +164,24 @@ function showMap() {
 // Sizes.
 const typeColors = ['#1f5fbf', '#b8561a', '#14806b', '#7a4bb5', '#a83258', '#5c6b1f', '#2f7f9e', '#8a5a2b', '#5b6470', '#a02c2c'];
 function showSizes() {
-  const types = [...new Set(data.tensors.flatMap((tensor) => [tensor.a_type, tensor.b_type]))];
+  const types = [...new Set(['a', 'b'].flatMap((side) => Object.keys(data[side].bytes_by_type)))];
   const color = (type) => typeColors[types.indexOf(type) % typeColors.length];
-  const total = Math.max(1, ...['a', 'b'].map((side) => data.tensors.reduce((sum, t) => sum + t[`${side}_bytes`], 0)));
+  const total = Math.max(1, data.a.tensor_bytes, data.b.tensor_bytes);
   for (const side of ['a', 'b']) {
-    const sums = new Map();
-    for (const tensor of data.tensors) {
-      const type = tensor[`${side}_type`];
-      sums.set(type, (sums.get(type) || 0) + tensor[`${side}_bytes`]);
-    }
-    const sorted = [...sums].sort((x, y) => y[1] - x[1]);
+    const sorted = Object.entries(data[side].bytes_by_type).sort((x, y) => y[1] - x[1]);
     const bar = make('div', {class: 'bar', role: 'img',
       'aria-label': sorted.map(([type, size]) => `${type} ${bytes(size)}`).join(', ')});
-    let all = 0;
     for (const [type, size] of sorted) {
-      all += size;
       const share = (100 * size) / total;
       const piece = make('span', {style: `width:${share}%;background:${color(type)}`}, share > 14 ? `${type} ${bytes(size)}` : share > 6 ? type : '');
       tipFor(piece, `${type}: ${bytes(size)}`);
       bar.append(piece);
     }
-    byId('sizes').append(make('div', {class: 'bar-row'}, make('b', {}, side.toUpperCase()), bar, bytes(all)));
+    byId('sizes').append(make('div', {class: 'bar-row'}, make('b', {}, side.toUpperCase()), bar, bytes(data[side].tensor_bytes)));
   }
   const legend = make('div', {class: 'legend'});
   for (const type of types) {
-    const count = data.tensors.filter((tensor) => tensor.b_type === type).length;
-    legend.append(make('span', {}, make('i', {style: `background:${color(type)}`}), `${type}: ${count} in B`));
+    legend.append(make('span', {}, make('i', {style: `background:${color(type)}`}), type));
   }
   byId('sizes').append(legend);
 }

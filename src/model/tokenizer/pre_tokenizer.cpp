@@ -145,7 +145,7 @@ std::optional<std::string_view> find_pre_tokenizer(const PreTokenizerFacts& fact
   return std::nullopt;
 }
 
-std::vector<std::string_view> pre_tokenizer_names() {
+std::vector<std::string_view> list_pre_tokenizers() {
   std::vector<std::string_view> names;
   for (const PreTokenizerLine& line : pre_tokenizer_table()) names.push_back(line.name);
   std::sort(names.begin(), names.end());
@@ -161,7 +161,7 @@ std::string need_pre_tokenizer(const PreTokenizerFacts& facts, std::string_view 
 }
 
 void check_pre_tokenizer_name(const std::string& name) {
-  const std::vector<std::string_view> names = pre_tokenizer_names();
+  const std::vector<std::string_view> names = list_pre_tokenizers();
   if (std::binary_search(names.begin(), names.end(), std::string_view(name))) return;
   const auto near = nearest(name, names);
   throw Error(

@@ -158,7 +158,7 @@ TEST(PreTokenizerTable, has_a_line_that_is_found_for_every_name_that_is_written)
 }
 
 TEST(PreTokenizerTable, names_everything_once) {
-  EXPECT_EQ(pre_tokenizer_names().size(), pre_tokenizer_table().size());
+  EXPECT_EQ(list_pre_tokenizers().size(), pre_tokenizer_table().size());
 }
 
 /// A mistyped pattern would never be found: each must at least be one. Sets within sets are not PCRE2's.

@@ -37,7 +37,7 @@ TEST(Compare, MeasuresTheErrorOfTheSecond) {
   EXPECT_DOUBLE_EQ(tensor.relative, std::sqrt(5.0 / 25));
   EXPECT_DOUBLE_EQ(tensor.cosine, 21 / (5 * std::sqrt(22.0)));
   EXPECT_DOUBLE_EQ(tensor.sqnr_db, 10 * std::log10(5.0));
-  EXPECT_EQ(found.first_bytes, 16u);
+  EXPECT_EQ(found.first_sizes.bytes, 16u);
 }
 
 TEST(Compare, KnowsEqualNumbersOfDifferentTypes) {
@@ -49,7 +49,28 @@ TEST(Compare, KnowsEqualNumbersOfDifferentTypes) {
   EXPECT_TRUE(std::isinf(found.tensors[0].sqnr_db));
   EXPECT_EQ(found.tensors[0].role, "output_norm");
   EXPECT_FALSE(found.tensors[0].layer.has_value());
-  EXPECT_EQ(found.second_bytes, 8u);
+  EXPECT_EQ(found.second_sizes.bytes, 8u);
+}
+
+TEST(Compare, LooksAtTheFileTypeOfTwoGgufsOnly) {
+  GgufModel a = model_of({as_f32("a", {4}, {1, 2, 3, 4})});
+  GgufModel b = a;
+  a.stale_metadata.set("general.file_type", GgufValue(std::uint32_t{7}));
+  b.stale_metadata.set("general.file_type", GgufValue(std::uint32_t{8}));
+  EXPECT_TRUE(compare(a, b).keys_different.empty());
+  a.from_gguf = b.from_gguf = true;
+  EXPECT_EQ(compare(a, b).keys_different, (std::vector<std::string>{"general.file_type"}));
+}
+
+TEST(Compare, CountsSizesOfTensorsWithoutPartnerToo) {
+  const std::vector<float> four{1, 2, 3, 4};
+  const ModelComparison found =
+      compare(model_of({as_f32("a", {4}, four), in_memory("half", {4}, DType::bf16, four)}),
+              model_of({as_f32("b", {4}, four)}));
+  EXPECT_EQ(found.first_sizes.bytes, 24u);
+  EXPECT_EQ(found.first_sizes.bytes_by_type,
+            (std::map<DType, std::uint64_t>{{DType::f32, 16}, {DType::bf16, 8}}));
+  EXPECT_EQ(found.second_sizes.bytes_by_type, (std::map<DType, std::uint64_t>{{DType::f32, 16}}));
 }
 
 TEST(Compare, SaysWhatHasNoPartnerOrAnotherShape) {
