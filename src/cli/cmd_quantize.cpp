@@ -49,8 +49,10 @@ class OutputFolders {
   void make(const fs::path& folder) {
     std::error_code failure;
     if (folder.empty() || fs::exists(folder, failure)) return;
-    make_output_folder(folder);
-    made_.push_back(folder);
+    fs::path kept = folder;
+    made_.reserve(made_.size() + 1);  // once the folder is there, remembering it cannot fail
+    make_output_folder(kept);
+    made_.push_back(std::move(kept));
   }
   void remove() noexcept {
     for (const fs::path& folder : made_) ::rmdir(folder.c_str());  // refuses while anything is in it
