@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nearest_levels.h"
 #include "qtz/core/error.h"
 
 namespace qtz {
@@ -39,6 +40,12 @@ struct Band {
 // harsher than real matrices. Against it stands the ratio when every row is replaced by its neighbour.
 // Trained weights give 0.7 to 1.0 without importance and up to 1.6 with the harshest.
 //
+// Types that take the nearest of their levels (nearest_levels.h) make the very error that is foretold, but
+// for the rounding of the scale. With e and r the two errors of a weight, (e + r)^2 is at most (1 + t) e^2 +
+// (1 + 1 / t) r^2 for any t: with t = 0.1 and r^2 counted ten times, the ratio is at most 1.1. Pieces of
+// normal weights against another such piece give at least 2.0 (TQ1_0, TQ2_0), 3.1 (Q2_0), 3.4 (Q1_0) and 110
+// (MXFP4, NVFP4).
+//
 // Levels from -8 to 7 reach one step less far on one side: of two weights of equal size and opposite signs,
 // one is a whole step off, 12 times the square that is foretold. That is the worst for Q4_0 and Q5_0; the
 // scales of IQ4_XS, from -32 to 31, are worse still.
@@ -54,6 +61,9 @@ struct Band {
 //   Q6_K           1.3    1.4    27        2900
 //   IQ4_NL         2.5    3.6    17         158
 //   IQ4_XS          15     15    17         158
+constexpr double kNearest = 1.1;
+constexpr double kNearestScale = 10;  // how often the rounding of the scale counts
+
 Band band_of(DType type) noexcept {
   switch (type) {
     case DType::q8_0:
@@ -80,6 +90,13 @@ Band band_of(DType type) noexcept {
       return {{32, 16, true, 0}, {5, 8, 40}};
     case DType::iq4_xs:
       return {{32, 16, true, 31}, {20, 20, 40}};
+    case DType::q1_0:
+    case DType::q2_0:
+    case DType::tq1_0:
+    case DType::tq2_0:
+    case DType::mxfp4:
+    case DType::nvfp4:
+      return {{0, 0, false, 0}, {kNearest, kNearest, kNearest}};
     default:
       // Rounding to a mantissa is off by at most three times its foretold square.
       return {{0, 0, false, 0}, {3.5, 3.5, 3.5}};
@@ -141,6 +158,10 @@ double block_noise(const Steps& steps, std::span<const float> piece) noexcept {
 }  // namespace
 
 double foretold_noise(DType type, std::span<const float> piece) noexcept {
+  if (takes_nearest_levels(type)) {
+    const NearestNoise noise = nearest_level_noise(type, piece);
+    return noise.levels + kNearestScale * noise.scale;
+  }
   const Steps steps = band_of(type).steps;
   if (steps.group > 0) return block_noise(steps, piece);
   const Spacing spacing = spacing_of(type);
@@ -152,7 +173,8 @@ double foretold_noise(DType type, std::span<const float> piece) noexcept {
 }
 
 bool has_error_band(DType type) noexcept {
-  return type == DType::f32 || spacing_of(type).relative > 0 || band_of(type).steps.group > 0;
+  return type == DType::f32 || takes_nearest_levels(type) || spacing_of(type).relative > 0 ||
+         band_of(type).steps.group > 0;
 }
 
 ErrorLimits error_limits(DType type) noexcept {

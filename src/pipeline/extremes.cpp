@@ -80,10 +80,28 @@ NonfiniteCount count_nonfinite(std::span<const float> values) noexcept {
   return count;
 }
 
+namespace {
+
+/// The largest sound ratio of noise to signal. Two or three levels may well lose all weights but the largest;
+/// of those types only scales out of range are seen.
+double worst_noise(DType type) noexcept {
+  switch (type) {
+    case DType::q1_0:
+    case DType::q2_0:
+    case DType::tq1_0:
+    case DType::tq2_0:
+      return 1.001;
+    default:
+      return 0.5;  // the others stay below 0.2 even around an outlier
+  }
+}
+
+}  // namespace
+
 bool survived_encoding(DType type, std::span<const std::byte> bytes, std::span<const float> values,
                        const Backend& backend) noexcept {
   constexpr std::uint64_t kPiece = 256;  // a multiple of every block size
-  constexpr double kWorstNoise = 0.5;    // the coarsest types stay below 0.2 even around an outlier
+  const double worst = worst_noise(type);
   const DTypeTraits& type_traits = traits(type);
   const bool in_blocks = type_traits.block_elems > 1;
   std::array<float, kPiece> decoded;
@@ -101,7 +119,7 @@ bool survived_encoding(DType type, std::span<const std::byte> bytes, std::span<c
       noise += error * error;
     }
     // Pieces of subnormals may well vanish; those are not what this looks for.
-    if (in_blocks && signal >= 1 && noise > kWorstNoise * signal) return false;
+    if (in_blocks && signal >= 1 && noise > worst * signal) return false;
   }
   return true;
 }

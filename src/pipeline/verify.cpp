@@ -12,6 +12,7 @@
 #include "error_bands.h"
 #include "extremes.h"
 #include "manifest_check.h"
+#include "nearest_levels.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
@@ -351,7 +352,7 @@ std::vector<Check> pair_tensors(const GgufSource& file, const QuantPlan* plan, V
     } else if (plan != nullptr) {
       report.problems.push_back("tensor '" + printable(info.name) + "' is not in the source");
     }
-    check.weighted = importance_unknown || !check.importance.empty();
+    check.weighted = !takes_nearest_levels(info.dtype) && (importance_unknown || !check.importance.empty());
     const bool may_cut = is_plain(info.dtype) && (check.expr == nullptr || is_plain(check.expr->dtype()));
     const bool per_expert = check.importance.size() > info.shape.cols();
     const std::uint64_t slice = per_expert ? info.shape[info.shape.rank() - 2] : info.shape.rows();

@@ -12,7 +12,7 @@ REASONS = {
     "N12": "activations: no AWQ",
     "N13": "group sizes: no GPTQ or AWQ",
     "N14": "same bytes for all threads and backends: tests/unit/kernels and tests/unit/pipeline",
-    "N15": "MXFP4 and NVFP4 sources: not read",
+    "N15": "MXFP4 and NVFP4 in safetensors: not read; in GGUF any byte is a value (tests/unit/kernels)",
     "O08": "an output that appears during the run: tests/unit/core/output_file_test.cpp",
     "O11": "a disk too small: tests/unit/core/output_file_test.cpp, by an output larger than any disk",
     "O13": "short and interrupted writes: tests/faults/test_calls.py",

@@ -17,7 +17,8 @@ import time
 import numpy as np
 
 # enum ggml_type
-GGML_TYPES = dict(Q4_0=2, Q4_1=3, Q5_0=6, Q5_1=7, Q8_0=8, Q2_K=10, Q3_K=11, Q4_K=12, Q5_K=13, Q6_K=14, IQ4_NL=20, IQ4_XS=23)
+GGML_TYPES = dict(Q4_0=2, Q4_1=3, Q5_0=6, Q5_1=7, Q8_0=8, Q2_K=10, Q3_K=11, Q4_K=12, Q5_K=13, Q6_K=14, IQ4_NL=20, IQ4_XS=23, TQ1_0=34, TQ2_0=35,
+                  MXFP4=39, NVFP4=40, Q1_0=41, Q2_0=42)
 COLS = 4096
 ROWS = 1024
 TILE_ROWS = 16

@@ -62,6 +62,20 @@ class ReadersAgree(FolderTestCase):
                     self.assertEqual(decoded.size, exact[tensor.name].size)
                     self.assertGreater(10 * numpy.log10(signal / max(noise, 1e-300)), lowest, tensor.name)
 
+    def test_gguf_decodes_what_qtz_decodes(self):
+        for block_type in ("TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q4_K", "IQ4_XS"):
+            with self.subTest(block_type):
+                path = self.folder / f"all-{block_type}.gguf"
+                run_qtz("quantize", DEMO, "--type", "Q8_0", "--tensor-type", f".*={block_type}", "-o", path, "-q")
+                back = self.folder / f"back-{block_type}.gguf"
+                run_qtz("quantize", path, "--type", "F32", "--allow-requantize", "-o", back, "-q")
+                ours = {t.name: t.data.ravel() for t in gguf.GGUFReader(back).tensors}
+                tensors = gguf.GGUFReader(path).tensors
+                self.assertIn(block_type, {tensor.tensor_type.name for tensor in tensors})
+                for tensor in tensors:
+                    theirs = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(numpy.float32).ravel()
+                    numpy.testing.assert_array_equal(ours[tensor.name], theirs, tensor.name)
+
     def test_f32_output_holds_exactly_the_bf16_weights(self):
         raw = (DEMO / "model.safetensors").read_bytes()
         header_bytes = int.from_bytes(raw[:8], "little")

@@ -24,9 +24,11 @@ std::vector<DType> types_with_codes() {
 TEST(Codes, AreThoseOfEveryQuantizedTypeThatIsWritten) {
   EXPECT_FALSE(has_codes(DType::f32));
   EXPECT_FALSE(has_codes(DType::bf16));
-  EXPECT_EQ(types_with_codes(), (std::vector<DType>{DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
-                                                    DType::q8_0, DType::q2_k, DType::q3_k, DType::q4_k,
-                                                    DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs}));
+  EXPECT_EQ(
+      types_with_codes(),
+      (std::vector<DType>{DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q2_k,
+                          DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs,
+                          DType::tq1_0, DType::tq2_0, DType::mxfp4, DType::nvfp4, DType::q1_0, DType::q2_0}));
 }
 
 TEST(Codes, GrowWithTheValuesOfAPiece) {
@@ -35,7 +37,9 @@ TEST(Codes, GrowWithTheValuesOfAPiece) {
       {DType::q4_0, {-8, 7}},   {DType::q4_1, {0, 15}},     {DType::q5_0, {-16, 15}},
       {DType::q5_1, {0, 31}},   {DType::q8_0, {-127, 127}}, {DType::q2_k, {0, 3}},
       {DType::q3_k, {-4, 3}},   {DType::q4_k, {0, 15}},     {DType::q5_k, {0, 31}},
-      {DType::q6_k, {-32, 31}}, {DType::iq4_nl, {0, 15}},   {DType::iq4_xs, {0, 15}}};
+      {DType::q6_k, {-32, 31}}, {DType::iq4_nl, {0, 15}},   {DType::iq4_xs, {0, 15}},
+      {DType::tq1_0, {-1, 1}},  {DType::tq2_0, {-1, 1}},    {DType::mxfp4, {0, 15}},
+      {DType::nvfp4, {0, 15}},  {DType::q1_0, {-1, 1}},     {DType::q2_0, {-1, 1}}};
   for (const DType type : types_with_codes()) {
     SCOPED_TRACE(name_of(type));
     std::vector<float> values(256);
@@ -50,7 +54,9 @@ TEST(Codes, GrowWithTheValuesOfAPiece) {
     std::set<float> seen(codes.begin(), codes.end());
     EXPECT_GE(*seen.begin(), static_cast<float>(ranges.at(type).first));
     EXPECT_LE(*seen.rbegin(), static_cast<float>(ranges.at(type).second));
-    EXPECT_GE(seen.size(), 4u);
+    // Two or three codes have one sign or the other, the others at least four.
+    const std::size_t fewest = type == DType::q1_0 ? 2 : ranges.at(type).second == 1 ? 3 : 4;
+    EXPECT_GE(seen.size(), fewest);
     // Sub-blocks of 16 have one scale and one offset, so within them value and code go together.
     for (std::size_t first = 0; first < values.size(); first += 16) {
       std::map<float, float> value_of;

@@ -284,7 +284,7 @@ TEST(Requantizing, NeedsPermissionUnlessTheTypeStays) {
 }
 
 TEST(Requantizing, OfATypeThatCanOnlyBeCopiedIsRefusedUnlessItIsCopied) {
-  GgufModel model = model_of({planned("output.weight", {64, 256}, DType::mxfp4),
+  GgufModel model = model_of({planned("output.weight", {64, 256}, DType::q8_1),
                               planned("blk.0.attn_q.weight", {64, 256}, DType::bf16),
                               planned("blk.0.attn_norm.weight", {256}, DType::iq2_xxs)});
   model.from_gguf = true;
@@ -293,7 +293,7 @@ TEST(Requantizing, OfATypeThatCanOnlyBeCopiedIsRefusedUnlessItIsCopied) {
     options.allow_requantize = allow;
     const Error error = error_of([&] { make_plan(model, find_file_type("Q8_0"), options); });
     EXPECT_EQ(error.kind(), ErrorKind::input_invalid);
-    EXPECT_NE(error.message().find("tensor 'output.weight' is MXFP4, which qtz can copy but not decode"),
+    EXPECT_NE(error.message().find("tensor 'output.weight' is Q8_1, which qtz can copy but not decode"),
               std::string::npos)
         << error.message();
     EXPECT_NE(error.message().find("Q8_0"), std::string::npos);
