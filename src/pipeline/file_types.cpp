@@ -15,6 +15,10 @@ constexpr FileType file_type(std::string_view name, Mix mix, DType base, std::st
 }
 
 constexpr std::array kFileTypes = {
+    file_type("Q1_0", Mix::q1_0, DType::q1_0, "1-bit blocks of 128, signs; for models trained so"),
+    file_type("TQ1_0", Mix::tq1_0, DType::tq1_0, "ternary, five weights a byte; for models trained so"),
+    file_type("TQ2_0", Mix::tq2_0, DType::tq2_0, "ternary, four weights a byte; for models trained so"),
+    file_type("Q2_0", Mix::q2_0, DType::q2_0, "2-bit blocks of 64, one scale; for models trained so"),
     file_type("Q2_K", Mix::q2_k, DType::q2_k, "2-bit K-quant with 3 and 4 bits where it hurts most"),
     file_type("Q2_K_S", Mix::q2_k_s, DType::q2_k, "2-bit K-quant, smallest; needs an importance matrix"),
     file_type("Q3_K_S", Mix::q3_k_s, DType::q3_k, "3-bit K-quant, small"),
@@ -22,6 +26,7 @@ constexpr std::array kFileTypes = {
     file_type("Q3_K_L", Mix::q3_k_l, DType::q3_k, "3-bit K-quant mix, large"),
     file_type("Q4_0", Mix::q4_0, DType::q4_0, "4-bit blocks of 32, one scale"),
     file_type("Q4_1", Mix::q4_1, DType::q4_1, "4-bit blocks of 32, scale and minimum"),
+    file_type("MXFP4_MOE", Mix::mxfp4_moe, DType::mxfp4, "4-bit floats for experts, 8 bits for the rest"),
     file_type("IQ4_NL", Mix::iq4_nl, DType::iq4_nl, "4-bit non-linear blocks of 32"),
     file_type("IQ4_XS", Mix::iq4_xs, DType::iq4_xs, "4-bit non-linear super-blocks of 256"),
     file_type("Q4_K_S", Mix::q4_k_s, DType::q4_k, "4-bit K-quant, small"),

@@ -29,6 +29,11 @@ enum class Mix : std::uint32_t {
   iq4_nl = 25,
   iq4_xs = 30,
   bf16 = 32,
+  tq1_0 = 36,
+  tq2_0 = 37,
+  mxfp4_moe = 38,
+  q1_0 = 40,
+  q2_0 = 41,
 };
 
 inline Mix mix_of(const FileType& file_type) noexcept {

@@ -21,12 +21,13 @@ bool MixRules::Place::is_outer_or_third() const noexcept {
   return index < eighth || index >= 7 * count / 8 || (index - eighth) % 3 == 2;
 }
 
-std::optional<MixPick> MixRules::next(TensorRole role, std::string_view name, std::uint64_t cols) {
+std::optional<MixPick> MixRules::next(TensorRole role, std::string_view name, const Shape& shape) {
+  if (setting_.mix == Mix::mxfp4_moe) return expert_or_not(role, shape);
   switch (role) {
     case TensorRole::output:
-      return output(cols);
+      return output(shape.cols());
     case TensorRole::token_embedding:
-      return setting_.tied_embeddings ? output(cols) : std::nullopt;
+      return setting_.tied_embeddings ? output(shape.cols()) : token_embedding();
     case TensorRole::attention_value:
       return attention_value(values_seen_++);
     case TensorRole::attention_key:
@@ -54,6 +55,30 @@ std::optional<MixPick> MixRules::output(std::uint64_t cols) const {
   if (cols % traits(setting_.base).block_elems != 0) return more(DType::q8_0, "8 bits, odd row length");
   if (setting_.base == DType::q8_0) return std::nullopt;
   return more(DType::q6_k, "6 bits for the output");
+}
+
+std::optional<MixPick> MixRules::token_embedding() const {
+  switch (setting_.mix) {
+    case Mix::q2_0:
+    case Mix::tq1_0:
+    case Mix::tq2_0:
+      return more(DType::q4_k, "4 bits, the embedding is not trained ternary");
+    default:
+      return std::nullopt;
+  }
+}
+
+/// MXFP4_MOE: what has one matrix per expert has the base type. The third dimension tells, and for
+/// BailingMoE 3, which has others with one, the role.
+std::optional<MixPick> MixRules::expert_or_not(TensorRole role, const Shape& shape) const {
+  const bool last =
+      role == TensorRole::output || (role == TensorRole::token_embedding && setting_.tied_embeddings);
+  const bool stacked = shape.rank() > 2 && shape[shape.rank() - 3] > 1;
+  const bool feed_forward =
+      role == TensorRole::ffn_up || role == TensorRole::ffn_gate || role == TensorRole::ffn_down;
+  const bool expert = stacked && !last && (facts_.architecture != "bailingmoe3" || feed_forward);
+  if (expert) return std::nullopt;
+  return more(DType::q8_0, "8 bits for all but experts");
 }
 
 std::optional<MixPick> MixRules::attention_value(std::uint64_t index) const {

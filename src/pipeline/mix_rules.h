@@ -9,6 +9,7 @@
 
 #include "file_types.h"
 #include "mix_facts.h"
+#include "qtz/core/shape.h"
 #include "tensor_role.h"
 
 namespace qtz {
@@ -36,7 +37,7 @@ class MixRules {
   /// The next tensor's type; nothing when the base type stands.
   bool tied_embeddings() const noexcept { return setting_.tied_embeddings; }
 
-  std::optional<MixPick> next(TensorRole role, std::string_view name, std::uint64_t cols);
+  std::optional<MixPick> next(TensorRole role, std::string_view name, const Shape& shape);
 
  private:
   /// A layer's place in the depth that the rules divide.
@@ -48,6 +49,8 @@ class MixRules {
   };
 
   std::optional<MixPick> output(std::uint64_t cols) const;
+  std::optional<MixPick> token_embedding() const;
+  std::optional<MixPick> expert_or_not(TensorRole role, const Shape& shape) const;
   std::optional<MixPick> attention_value(std::uint64_t index) const;
   std::optional<MixPick> attention_value_by_mix(std::uint64_t index) const;
   std::optional<MixPick> attention_key() const;

@@ -114,7 +114,7 @@ class TypeChooser {
       return {*options_.output_tensor_type, "--output-tensor-type, as the embedding is the output too"};
     }
     const std::string label = "mix " + std::string(file_type_.name) + ": ";
-    if (const auto pick = rules_.next(role, tensor.name, tensor.expr->shape().cols())) {
+    if (const auto pick = rules_.next(role, tensor.name, tensor.expr->shape())) {
       return {pick->type, label + std::string(role_name(role)) + ", " + std::string(pick->why)};
     }
     return {file_type_.default_type, label + "base type"};

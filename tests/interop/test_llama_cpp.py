@@ -7,10 +7,12 @@ import numpy
 
 from support import DEMO, FolderTestCase, llama_logits, metadata, run_llama, tensor_hashes
 
-# llama-quantize's numbers. Q2_K_S is not among them: both tools refuse it without an importance matrix.
+# llama-quantize's numbers. Q2_K_S is not among them: both tools refuse it without an importance matrix; Q2_0 is newer
+# than the llama.cpp of this package.
 FILE_TYPES = {
     "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13,
     "Q4_K_S": 14, "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30,
+    "TQ1_0": 36, "TQ2_0": 37, "MXFP4_MOE": 38, "Q1_0": 40,
     "F16": 1, "BF16": 32, "F32": 0,
 }  # fmt: skip
 TOKENS = [2046, 84, 260, 311, 423, 77, 501, 988, 1406, 1898, 464, 1104, 1818, 606, 1468, 404]

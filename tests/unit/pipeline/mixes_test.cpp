@@ -49,7 +49,8 @@ DType type_in(const GgufModel& model, std::string_view file_type, std::string_vi
 TEST(MixRules, RowsThatNoBlockFitsBecomeF16WhereLlamaQuantizeGivesUp) {
   GgufModel model =
       model_of({planned("blk.0.ssm_dt.weight", {512, 16}), planned("output.weight", {64, 256})});
-  for (const char* type : {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "Q4_K_M", "IQ4_XS"}) {
+  for (const char* type : {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "Q4_K_M", "IQ4_XS", "TQ1_0",
+                           "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0"}) {
     const QuantPlan plan = make_plan(model, find_file_type(type), {});
     EXPECT_EQ(entry_of(plan, "blk.0.ssm_dt.weight").type, DType::f16) << type;
     EXPECT_TRUE(entry_of(plan, "blk.0.ssm_dt.weight").fallback) << type;
@@ -63,6 +64,7 @@ TEST(MixRules, RowsOfWholeSmallBlocksTakeTheNearestLegacyType) {
   const std::pair<const char*, DType> wanted[] = {
       {"Q2_K", DType::q4_0},   {"Q3_K_S", DType::q4_0}, {"Q4_K_S", DType::q5_0},
       {"Q5_K_S", DType::q5_1}, {"Q6_K", DType::q8_0},   {"IQ4_XS", DType::iq4_nl},
+      {"TQ1_0", DType::q4_0},  {"TQ2_0", DType::q4_0},  {"Q2_0", DType::q4_0},
   };
   for (const auto& [file_type, type] : wanted) {
     EXPECT_EQ(type_in(model, file_type, "blk.0.attn_q.weight"), type) << file_type;
@@ -97,6 +99,39 @@ TEST(MixRules, OuterLayersAndEveryThirdOfTheRestGetMoreBits) {
 TEST(MixRules, EmbeddingsTiedToTheOutputAreTreatedAsTheOutput) {
   EXPECT_EQ(type_in(dense_model(2, true), "Q4_K_M", "token_embd.weight"), DType::q6_k);
   EXPECT_EQ(type_in(dense_model(2, false), "Q4_K_M", "token_embd.weight"), DType::q4_k);
+}
+
+TEST(MixRules, TernaryFilesKeepFourBitsForEmbeddings) {
+  for (const char* type : {"TQ1_0", "TQ2_0", "Q2_0"}) {
+    EXPECT_EQ(type_in(dense_model(2, false), type, "token_embd.weight"), DType::q4_k) << type;
+    EXPECT_EQ(type_in(dense_model(2, false), type, "output.weight"), DType::q6_k) << type;
+    EXPECT_EQ(type_in(dense_model(2, true), type, "token_embd.weight"), DType::q6_k) << type;
+    EXPECT_EQ(name_of(type_in(dense_model(2), type, "blk.1.ffn_down.weight")), type);
+  }
+  EXPECT_EQ(type_in(dense_model(2), "Q1_0", "token_embd.weight"), DType::q1_0);
+}
+
+TEST(MixRules, ExpertsAloneBecomeMxfp4) {
+  const auto model = [](const char* architecture) {
+    return model_of(
+        {planned("output.weight", {64, 256}), planned("token_embd.weight", {64, 256}),
+         planned("blk.0.attn_k_b.weight", {4, 64, 256}), planned("blk.0.attn_q.weight", {64, 256}),
+         planned("blk.0.ffn_up_exps.weight", {8, 64, 256}), planned("blk.0.ffn_up.weight", {1, 64, 256})},
+        architecture);
+  };
+  const std::pair<const char*, DType> wanted[] = {
+      {"output.weight", DType::q8_0},
+      {"token_embd.weight", DType::q8_0},
+      {"blk.0.attn_k_b.weight", DType::mxfp4},
+      {"blk.0.attn_q.weight", DType::q8_0},
+      {"blk.0.ffn_up_exps.weight", DType::mxfp4},
+      {"blk.0.ffn_up.weight", DType::q8_0},
+  };
+  for (const auto& [name, type] : wanted) {
+    EXPECT_EQ(type_in(model("deepseek2"), "MXFP4_MOE", name), type) << name;
+  }
+  EXPECT_EQ(type_in(model("bailingmoe3"), "MXFP4_MOE", "blk.0.attn_k_b.weight"), DType::q8_0);
+  EXPECT_EQ(type_in(model("bailingmoe3"), "MXFP4_MOE", "blk.0.ffn_up_exps.weight"), DType::mxfp4);
 }
 
 TEST(MixRules, TensorsWithATypeOfTheirOwnAreNotCounted) {

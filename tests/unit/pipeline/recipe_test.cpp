@@ -51,7 +51,12 @@ TEST(FileTypes, HaveTheNumbersOfLlamaCpp) {
   EXPECT_EQ(find_file_type("Q4_K_M").gguf_ftype, 15u);
   EXPECT_EQ(find_file_type("Q2_K_S").gguf_ftype, 21u);
   EXPECT_EQ(find_file_type("BF16").gguf_ftype, 32u);
-  EXPECT_EQ(list_file_types().size(), 20u);
+  EXPECT_EQ(find_file_type("TQ1_0").gguf_ftype, 36u);
+  EXPECT_EQ(find_file_type("TQ2_0").gguf_ftype, 37u);
+  EXPECT_EQ(find_file_type("MXFP4_MOE").gguf_ftype, 38u);
+  EXPECT_EQ(find_file_type("Q1_0").gguf_ftype, 40u);
+  EXPECT_EQ(find_file_type("Q2_0").gguf_ftype, 41u);
+  EXPECT_EQ(list_file_types().size(), 25u);
 }
 
 TEST(FileTypes, OfAWrongNameSuggestTheRightOne) {

@@ -133,7 +133,8 @@ TEST(Verify, SeesATensorOfOtherWeights) {
 }
 
 TEST(Verify, SeesTwoSwappedRowsByTheirPieces) {
-  for (const char* type : {"Q8_0", "Q6_K", "Q4_K_S", "Q4_0", "Q3_K_S", "IQ4_XS", "F16"}) {
+  for (const char* type :
+       {"Q8_0", "Q6_K", "Q4_K_S", "Q4_0", "Q3_K_S", "IQ4_XS", "F16", "Q1_0", "Q2_0", "TQ1_0", "TQ2_0"}) {
     GgufModel source = trained_like();
     const Artifact artifact(source, type);
     std::vector<std::byte> bytes(512 * 512);
