@@ -5,6 +5,7 @@
 #include "model/key_check.h"
 #include "model/key_rules.h"
 #include "model/model_parts.h"
+#include "model/quantized/quant_methods.h"
 #include "model/reranker_hint.h"
 #include "model/shape_check.h"
 #include "model/storage_type.h"
@@ -17,28 +18,6 @@
 namespace qtz {
 
 namespace {
-
-/// Weights that hold codes instead of numbers need their own readers.
-void refuse_quantized(const std::filesystem::path& folder, const ModelConfig& config) {
-  constexpr std::string_view kHint =
-      "weights that are already quantized cannot be read yet; use the model's 16-bit original";
-  for (const std::string_view field : {"quantization_config", "compression_config"}) {
-    const auto found = config.find(field);
-    if (!found) continue;
-    const JsonValue* method = found->value->find("quant_method");
-    const std::string named =
-        method != nullptr && method->is_string() ? *method->as_string() : "unknown method";
-    throw Error(ErrorKind::input_invalid,
-                config.where() + ": the model is already quantized ('" + std::string(field) +
-                    "': " + printable(named) + ")",
-                std::string(kHint));
-  }
-  const auto sidecar = folder / "hf_quant_config.json";
-  if (has_file(sidecar)) {
-    throw Error(ErrorKind::input_invalid, printable(sidecar.native()) + ": the model is already quantized",
-                std::string(kHint));
-  }
-}
 
 ArchSpec choose_architecture(const ModelConfig& config, const ModelOptions& options) {
   if (options.architecture) return find_architecture(*options.architecture, "--arch");
@@ -122,17 +101,20 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   model.folder = folder;
   model.side_files = side_files_of(folder);
   ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
-  refuse_quantized(folder, config);
   ArchSpec spec = choose_architecture(config, options);
   warn_of_overridden_class(config, spec, options, model.warnings);
   config.apply_defaults(spec.defaults);
-  if (spec.adapt != nullptr) spec.adapt(spec, config, *source);
+  DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder);
+  if (spec.adapt != nullptr) spec.adapt(spec, config, checkpoint.tensors);
 
   model.source = source;
   model.architecture = std::string(spec.gguf_name);
   model.warnings.insert(model.warnings.end(), source->warnings().begin(), source->warnings().end());
   KvList keys;
-  ArchBuild build{config, *source, folder, model.architecture, keys};
+  ArchBuild build{config, checkpoint.tensors, folder, model.architecture, keys};
+  build.skipped = std::move(checkpoint.skipped);
+  build.warnings = std::move(checkpoint.warnings);
+  model.notes = std::move(checkpoint.notes);
   settle_vocabulary(build, config, spec);
   if (spec.prepare != nullptr) spec.prepare(config);
   config.check_plausible();

@@ -39,7 +39,8 @@ bool is_packed(DType type) {
 }  // namespace
 
 void require_float_weights(const TensorInfo& tensor) {
-  if (is_float(tensor.dtype)) return;
+  // Blocks come from a checkpoint's reader, which knows what they hold.
+  if (is_float(tensor.dtype) || is_quantized(tensor.dtype)) return;
   throw Error(ErrorKind::input_invalid,
               "tensor '" + printable(tensor.name) + "' " + tensor.shape.to_string() + " has type " +
                   std::string(name_of(tensor.dtype)) + ", but weights are floating-point numbers",
@@ -47,7 +48,9 @@ void require_float_weights(const TensorInfo& tensor) {
 }
 
 std::string_view hint_for_type(DType type) {
-  return is_packed(type) ? "weights that are already quantized cannot be read yet; use the 16-bit original"
+  return is_packed(type) ? "codes of quantized weights, which 'quantization_config' in config.json does not "
+                           "explain; use the "
+                           "16-bit original"
                          : "use the model's weights in F16, BF16 or F32";
 }
 

@@ -8,6 +8,7 @@
 
 #include "model/folder_file.h"
 #include "model/name_pattern.h"
+#include "model/quantized/checkpoint_tensors.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
@@ -295,7 +296,8 @@ class TensorTable {
       const TensorRule& rule = spec_.tensors[key.rule];
       for (const Member& member : members) require_float_weights(*member.tensor);
       const bool many = has_hole(rule.source, 'E') || has_hole(rule.source, 'N');
-      TensorExprPtr expr = many ? stack(rule, key, members) : stored(build_.source, *members.front().tensor);
+      TensorExprPtr expr =
+          many ? stack(rule, key, members) : build_.source.expression(*members.front().tensor);
       if (rule.transform != nullptr) expr = rule.transform(std::move(expr), build_);
       std::string target = fill_name(rule.target, NameMatch{key.layer, 0, key.kind});
       if (target == "output.weight" && !has_embedding) target = "token_embd.weight";
@@ -323,7 +325,7 @@ class TensorTable {
     }
     std::vector<TensorExprPtr> experts;
     experts.reserve(members.size());
-    for (const Member& member : members) experts.push_back(stored(build_.source, *member.tensor));
+    for (const Member& member : members) experts.push_back(build_.source.expression(*member.tensor));
     return stacked(std::move(experts));
   }
 

@@ -82,7 +82,8 @@ std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, co
   std::vector<ModelTensor> tensors;
   tensors.reserve(candidates.size());
   for (const Candidate& candidate : candidates) tensors.push_back(candidate.tensor);
-  const ModelOrigin origin{model.from_gguf, model.generic, importance.is_used()};
+  const ModelOrigin origin{model.from_gguf, model.generic, importance.is_used(),
+                           !model.from_gguf && !options.allow_requantize};
   std::vector<TensorChoice> choices = choose_types(file_type, tensors, metadata, origin, options.types);
   check_type_rules(options.types, tensors, choices, warnings);
 

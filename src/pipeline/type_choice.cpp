@@ -65,10 +65,17 @@ class TypeChooser {
     if (const TypeRule* rule = first_match(options_.recipe, tensor.name)) {
       return fit_to_row(by_rule(*rule, "recipe "), shape.cols());
     }
+    if (keeps_blocks(tensor)) return {tensor.unquantized, "stored in these blocks, copied without loss"};
     return fit_to_row(without_rules(tensor), shape.cols());
   }
 
  private:
+  /// Checkpoints that were trained in blocks GGUF has (MXFP4): any other type only loses. A GGUF's blocks are
+  /// the mix's business, as they are llama-quantize's.
+  bool keeps_blocks(const ModelTensor& tensor) const noexcept {
+    return origin_.keeps_blocks && is_quantized(tensor.expr->dtype());
+  }
+
   MixRules::Setting setting(std::span<const ModelTensor> tensors) const {
     const auto role_count = [&](TensorRole role) {
       return static_cast<std::uint64_t>(

@@ -6,7 +6,7 @@ import socket
 import fixtures
 import tiny_model
 from bad_case import MB, PLAN, QUANTIZE, VERIFY, Case
-from tiny_model import CONFIG, MOE, TOKENIZER, TOKENIZER_CONFIG, config, folder, sharded
+from tiny_model import CONFIG, HIDDEN, MOE, TOKENIZER, TOKENIZER_CONFIG, config, folder, sharded
 
 INDEX = "model.safetensors.index.json"
 FIRST = "model-00001-of-00002.safetensors"
@@ -35,6 +35,21 @@ def moved(first_tensor, to):
 
 
 EMBEDDING = "model.embed_tokens.weight"
+QUERY = "model.layers.0.self_attn.q_proj."
+GPTQ = {
+    "qweight": ("I32", [HIDDEN // 8, HIDDEN], bytes(HIDDEN * HIDDEN // 2)),
+    "qzeros": ("I32", [1, HIDDEN // 8], bytes(HIDDEN // 2)),
+    "scales": ("F16", [1, HIDDEN], bytes(2 * HIDDEN)),
+}
+
+
+def quantized(method, parts, **settings):
+    """One matrix is stored as `parts`, by name after that of its module."""
+    weights = {**tiny_model.tensors(), **{QUERY + name: part for name, part in parts.items()}}
+    if "weight" not in parts:
+        del weights[QUERY + "weight"]
+    return folder(weights, config_json=config(quantization_config={"quant_method": method, **settings}))
+
 
 
 def shard_replaced(make):
@@ -201,9 +216,18 @@ CASES = [
     accepted("C19", "vocabulary smaller than the embedding", folder(config_json=config(vocab_size=4)), "the rows are taken"),
     refused("C19", "token beyond the embedding", folder(tokenizer_json={**TOKENIZER, "model": {**TOKENIZER["model"], "vocab": {"a": 0, "b": 1, "ab": 8}}}), "id 8, but the model has 8", at="tokenizer.json"),
     accepted("C19", "vocabulary of 0", folder(config_json=config(vocab_size=0)), "the rows are taken"),
-    *(of_config("C20", f"quantized by {method}", {"quantization_config": {"quant_method": method}}, f"already quantized ('quantization_config': {method})") for method in ("gptq", "awq", "fp8", "bitsandbytes")),
-    of_config("C20", "quantized, method a number", {"quantization_config": {"quant_method": 4}}, "unknown method"),
-    refused("C20", "quantized, said beside", folder(hf_quant_config_json={}), "already quantized", at="hf_quant_config.json"),
+    *(of_config("C20", f"quantized by {method}", {"quantization_config": {"quant_method": method}}, "which qtz cannot read") for method in ("hqq", "quip", "")),
+    of_config("C20", "quantized, method a number", {"quantization_config": {"quant_method": 4}}, "'quant_method'"),
+    refused("C20", "quantized, said beside", folder(hf_quant_config_json={"quantization": {"quant_method": "hqq"}}), "which qtz cannot read", at="hf_quant_config.json"),
+    *(accepted("C20", f"said to be quantized by {method}, but is not", folder(config_json=config(quantization_config={"quant_method": method})), "no tensor is stored that way") for method in ("gptq", "awq", "fp8", "bitsandbytes")),
+    refused("C20", "quantized by gptq, no scales", quantized("gptq", {"qweight": ("I32", [1, HIDDEN], bytes(4 * HIDDEN))}, bits=4), "without which it cannot be decoded", at="model.safetensors"),
+    refused("C20", "quantized by gptq, 5 bits", quantized("gptq", {**GPTQ, "qweight": ("I32", [5, HIDDEN], bytes(20 * HIDDEN))}, bits=5), "2, 3, 4 and 8 can be read", at="model.safetensors"),
+    refused("C20", "quantized by gptq, 10^9 bits", quantized("gptq", GPTQ, bits=10**9), "2, 3, 4 and 8 can be read", at="model.safetensors"),
+    refused("C20", "quantized by gptq, group that is not there", quantized("gptq", {**GPTQ, "g_idx": ("I32", [HIDDEN], b"\xff" * 4 * HIDDEN)}, bits=4), "names a group that has no scale", at="model.safetensors"),
+    refused("C20", "quantized by awq, odd scales", quantized("awq", {**GPTQ, "scales": ("F16", [1, HIDDEN - 1], bytes(2 * HIDDEN - 2))}, bits=4), "does not fit", at="model.safetensors"),
+    refused("C20", "quantized to FP8, scales of other blocks", quantized("fp8", {"weight": ("F8_E4M3", [HIDDEN, HIDDEN], bytes(HIDDEN**2)), "weight_scale_inv": ("F32", [3, 3], bytes(36))}, weight_block_size=[16, 16]), "does not fit", at="model.safetensors"),
+    refused("C20", "quantized to FP8, blocks of 0", quantized("fp8", {"weight": ("F8_E4M3", [HIDDEN, HIDDEN], bytes(HIDDEN**2))}, weight_block_size=[0, 0]), "'weight_block_size'", at="config.json"),
+    refused("C20", "quantized to FP8, no scales", quantized("fp8", {"weight": ("F8_E4M3", [HIDDEN, HIDDEN], bytes(HIDDEN**2))}), "does not explain"),
     accepted("C21", "rope of an unknown kind", folder(config_json=config(rope_scaling={"type": "spiral", "factor": 2.0})), "spiral"),
     of_config("C21", "rope a number", {"rope_scaling": 2}, "'rope_scaling' is not an object"),
     of_config("C21", "factor of rope a text", {"rope_scaling": {"type": "linear", "factor": "2"}}, "is not a number"),

@@ -17,7 +17,7 @@ def write_safetensors(path, tensors, metadata=None):
     header, offset = {}, 0
     if metadata:
         header["__metadata__"] = metadata
-    sizes = {"BF16": 2, "F16": 2, "F32": 4, "I64": 8}
+    sizes = {"BF16": 2, "F16": 2, "F32": 4, "I64": 8, "I32": 4, "F8_E4M3": 1}
     for name, (dtype, shape, _) in tensors.items():
         size = sizes[dtype]
         for dim in shape:

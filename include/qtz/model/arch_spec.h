@@ -18,10 +18,12 @@
 
 namespace qtz {
 
+class CheckpointTensors;
+
 /// What tables and hooks work with while a model is put together.
 struct ArchBuild {
   const ModelConfig& config;
-  const TensorSource& source;
+  const CheckpointTensors& source;  ///< the stored tensors, decoded where they are quantized
   const std::filesystem::path& folder;
   std::string_view arch;          ///< general.architecture, the prefix of the keys
   KvList& keys;                   ///< everything so far

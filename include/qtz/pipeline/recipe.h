@@ -66,6 +66,7 @@ struct ModelOrigin {
   bool generic =
       false;  ///< names of no known architecture: anything with "norm" in its name is never quantized
   bool has_importance = false;  ///< an importance matrix with at least one entry is in use
+  bool keeps_blocks = false;    ///< tensors that are blocks already stay so unless a rule names them
 };
 
 struct TensorChoice {

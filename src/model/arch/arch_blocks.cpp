@@ -1,6 +1,7 @@
 #include "model/arch/arch_blocks.h"
 
 #include "model/name_pattern.h"
+#include "model/quantized/checkpoint_tensors.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 
@@ -156,7 +157,7 @@ std::vector<float> scalar_per_layer(const ArchBuild& build, std::string_view sou
           "tensor '" + printable(tensor->name) + "' " + tensor->shape.to_string() + " is not a single value",
           "check that config.json belongs to these weights");
     }
-    out.push_back(read_floats(*stored(build.source, *tensor)).front());
+    out.push_back(read_floats(*build.source.expression(*tensor)).front());
   }
   if (!out.empty() && out.size() != layers) {
     throw Error(ErrorKind::input_invalid,

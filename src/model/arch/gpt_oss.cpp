@@ -1,5 +1,5 @@
-// gpt-oss in 16 bits: experts stored transposed with gate and up interleaved, biases on experts and router,
-// attention sinks.
+// gpt-oss: gate and up interleaved, biases on experts and router, attention sinks. Experts are stored
+// transposed in 16 bits, and not transposed as blocks of MXFP4.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/tensor_ops.h"
@@ -14,6 +14,12 @@ TensorExprPtr gate_rows(TensorExprPtr input, const ArchBuild&) {
 }
 TensorExprPtr up_rows(TensorExprPtr input, const ArchBuild&) {
   return strided(transposed(std::move(input)), 1, 1, 2);
+}
+TensorExprPtr gate_blocks(TensorExprPtr input, const ArchBuild&) {
+  return strided(std::move(input), 1, 0, 2);
+}
+TensorExprPtr up_blocks(TensorExprPtr input, const ArchBuild&) {
+  return strided(std::move(input), 1, 1, 2);
 }
 TensorExprPtr gate_bias(TensorExprPtr input, const ArchBuild&) {
   return strided(std::move(input), 1, 0, 2);
@@ -45,11 +51,20 @@ ArchSpec gpt_oss() {
           {"model.layers.{L}.self_attn.sinks", "blk.{L}.attn_sinks.weight"},
           {"model.layers.{L}.post_attention_layernorm.{W}", "blk.{L}.post_attention_norm.{W}"},
           {"model.layers.{L}.mlp.router.{W}", "blk.{L}.ffn_gate_inp.{W}"},
-          {"model.layers.{L}.mlp.experts.gate_up_proj", "blk.{L}.ffn_gate_exps.weight", gate_rows},
-          {"model.layers.{L}.mlp.experts.gate_up_proj", "blk.{L}.ffn_up_exps.weight", up_rows},
+          {"model.layers.{L}.mlp.experts.gate_up_proj", "blk.{L}.ffn_gate_exps.weight", gate_rows,
+           "gate_up:16-bit"},
+          {"model.layers.{L}.mlp.experts.gate_up_proj", "blk.{L}.ffn_up_exps.weight", up_rows,
+           "gate_up:16-bit"},
+          {"model.layers.{L}.mlp.experts.gate_up_proj_blocks", "blk.{L}.ffn_gate_exps.weight", gate_blocks,
+           "gate_up:blocks"},
+          {"model.layers.{L}.mlp.experts.gate_up_proj_blocks", "blk.{L}.ffn_up_exps.weight", up_blocks,
+           "gate_up:blocks"},
           {"model.layers.{L}.mlp.experts.gate_up_proj_bias", "blk.{L}.ffn_gate_exps.bias", gate_bias},
           {"model.layers.{L}.mlp.experts.gate_up_proj_bias", "blk.{L}.ffn_up_exps.bias", up_bias},
-          {"model.layers.{L}.mlp.experts.down_proj", "blk.{L}.ffn_down_exps.weight", transposed_weight},
+          {"model.layers.{L}.mlp.experts.down_proj", "blk.{L}.ffn_down_exps.weight", transposed_weight,
+           "down:16-bit"},
+          {"model.layers.{L}.mlp.experts.down_proj_blocks", "blk.{L}.ffn_down_exps.weight", nullptr,
+           "down:blocks"},
           {"model.layers.{L}.mlp.experts.down_proj_bias", "blk.{L}.ffn_down_exps.bias"},
       },
   });

@@ -85,8 +85,8 @@ TEST_F(NeededParts, weights_are_floating_point_numbers) {
   expect_refused("llama", "has type BOOL, but weights are floating-point numbers | use the model's");
   store_as("mixtral", "model.layers.1.block_sparse_moe.experts.2.w1.weight", "F8_E4M3");
   expect_refused("mixtral",
-                 "has type F8_E4M3, but weights are floating-point numbers | weights that are "
-                 "already quantized cannot be read yet");
+                 "has type F8_E4M3, but weights are floating-point numbers | codes of quantized "
+                 "weights");
   store_as("llama", "model.layers.0.mlp.up_proj.weight", "F32");
   open("llama");
 }

@@ -135,8 +135,8 @@ const BadConfig kBadConfigs[] = {
      "'rope_parameters.rope_theta' is not"},
     {"yarn_without_context", "rope_parameters", R"({"rope_type": "yarn", "factor": 4.0})",
      "'rope_parameters.original_max_position_embeddings' is missing"},
-    {"quantized", "quantization_config", R"({"quant_method": "gptq", "bits": 4})",
-     "the model is already quantized ('quantization_config': gptq)"},
+    {"quantized", "quantization_config", R"({"quant_method": "hqq", "bits": 4})",
+     "'quantization_config': the weights are quantized with 'hqq', which qtz cannot read"},
 };
 INSTANTIATE_TEST_SUITE_P(Table, BadConfigs, testing::ValuesIn(kBadConfigs),
                          [](const testing::TestParamInfo<BadConfig>& row) { return row.param.title; });
@@ -392,7 +392,7 @@ TEST_F(OpenModel, what_gguf_cannot_hold_is_refused_by_name) {
   refuse(test::WeightsWriter().add_counting(std::string("a\0b", 3), {1}), "has a NUL byte in its name");
   refuse(test::WeightsWriter().add_counting("five", {1, 1, 1, 1, 1}), "tensor 'five' has 5 dimensions");
   refuse(test::WeightsWriter().add("f", "F8_E4M3", {1}, std::vector<std::uint8_t>{0}),
-         "has type F8_E4M3, which GGUF does not have | weights that are already quantized");
+         "has type F8_E4M3, which GGUF does not have | codes of quantized weights");
   refuse(test::WeightsWriter().add("m", "BOOL", {1}, std::vector<std::uint8_t>{0}),
          "has type BOOL, which GGUF does not have | use the model's weights in F16, BF16 or F32");
 }

@@ -4,6 +4,7 @@
 
 #include "model/config_file.h"
 #include "model/key_rules.h"
+#include "model/quantized/checkpoint_tensors.h"
 #include "qtz/core/error.h"
 #include "qtz/core/json.h"
 #include "qtz/model/arch_spec.h"
@@ -31,7 +32,8 @@ KvList keys_of(const fs::path& path) {
   config.check_plausible();
   KvList keys;
   const fs::path folder = path.parent_path();
-  ArchBuild build{config, source, folder, spec.gguf_name, keys};
+  const CheckpointTensors tensors(source);
+  ArchBuild build{config, tensors, folder, spec.gguf_name, keys};
   apply_key_rules(build, spec.keys);
   EXPECT_TRUE(build.warnings.empty()) << path << ": " << build.warnings.front();
   for (const char* needed : {"block_count", "context_length", "embedding_length"}) {

@@ -1,0 +1,32 @@
+#include "model/quantized/checkpoint_tensors.h"
+
+#include "model/tensor_ops.h"
+#include "qtz/core/error.h"
+
+namespace qtz {
+
+CheckpointTensors::CheckpointTensors(const TensorSource& stored) : stored_(stored) {
+  infos_.assign(stored.tensors().begin(), stored.tensors().end());
+  exprs_.reserve(infos_.size());
+  for (const TensorInfo& tensor : stored.tensors()) exprs_.push_back(qtz::stored(stored, tensor));
+  index_names();
+}
+
+CheckpointTensors::CheckpointTensors(const TensorSource& stored, std::vector<Entry> entries)
+    : stored_(stored) {
+  infos_.reserve(entries.size());
+  exprs_.reserve(entries.size());
+  for (Entry& entry : entries) {
+    infos_.push_back(std::move(entry.info));
+    exprs_.push_back(std::move(entry.expr));
+  }
+  index_names();
+}
+
+TensorExprPtr CheckpointTensors::expression(const TensorInfo& tensor) const {
+  const auto index = static_cast<std::size_t>(&tensor - infos_.data());
+  QTZ_CHECK(index < infos_.size());
+  return exprs_[index];
+}
+
+}  // namespace qtz

@@ -1,0 +1,44 @@
+// Checkpoints whose weights are quantized already: FP8, compressed-tensors, ModelOpt, GPTQ, AWQ,
+// bitsandbytes, BitNet, MXFP4. Decoded as the library that wrote them does, or kept where GGUF has the form.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "model/quantized/checkpoint_tensors.h"
+#include "model/quantized/decode_build.h"
+#include "qtz/model/model_config.h"
+
+namespace qtz {
+
+/// What an architecture's tables work on, and what is said about it.
+struct DecodedCheckpoint {
+  CheckpointTensors tensors;
+  std::vector<std::string> skipped;  ///< "name: why"
+  std::vector<std::string> notes;    ///< for the pre-flight
+  std::vector<std::string> warnings;
+};
+
+/// Finds in `config` and in the files beside it how the weights are stored. Throws input_invalid for a method
+/// that is not known and for parts that do not fit together.
+DecodedCheckpoint decode_checkpoint(const TensorSource& stored, const ModelConfig& config,
+                                    const std::filesystem::path& folder);
+
+// The readers, each in a file of its own. Each takes the tensors that have its form and leaves all others.
+
+/// F8 and I8 weights with scales of a tensor, of channels or of blocks; names of DeepSeek, Mistral,
+/// compressed-tensors and ModelOpt.
+void decode_scaled_weights(DecodeBuild& build);
+/// NVFP4 of ModelOpt and compressed-tensors, in F32; MXFP4 of gpt-oss and compressed-tensors, as it is.
+void decode_microscaled(DecodeBuild& build);
+/// compressed-tensors' pack-quantized integers.
+void decode_packed_integers(DecodeBuild& build);
+void decode_gptq(DecodeBuild& build);
+void decode_awq(DecodeBuild& build);
+/// NF4, FP4 and LLM.int8().
+void decode_bitsandbytes(DecodeBuild& build);
+/// Packed ternary weights.
+void decode_bitnet(DecodeBuild& build);
+
+}  // namespace qtz
