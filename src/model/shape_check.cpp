@@ -26,7 +26,8 @@ constexpr Size kSizes[] = {
     {"blocks", "block_count", "num_hidden_layers|n_layers|n_layer|num_layers", ""},
     {"context", "context_length", "n_ctx|n_positions|max_position_embeddings", ""},
     {"heads", "attention.head_count", "num_attention_heads_per_layer|num_attention_heads|n_head|n_heads", ""},
-    {"kv", "attention.head_count_kv", "num_key_value_heads|n_kv_heads|multi_query_group_num", "heads"},
+    {"kv", "attention.head_count_kv", "num_kv_heads|num_key_value_heads|n_kv_heads|multi_query_group_num",
+     "heads"},
     {"key", "attention.key_length", "head_dim", "embd/heads", "attention.key_length_swa"},
     {"value", "attention.value_length", "head_dim", "embd/heads", "attention.value_length_swa"},
     {"rope", "rope.dimension_count", "qk_rope_head_dim", "key"},
@@ -66,7 +67,7 @@ struct ShapeRow {
 std::vector<ShapeRow> shape_rows() {
   using Names = std::vector<std::string_view>;
   const Names latent = {"deepseek2", "glm-dsa"};
-  const Names whole_norms = {"olmo2", "olmoe", "minimax-m2"};
+  const Names whole_norms = {"olmo2", "olmoe", "minimax-m2", "mpt"};
   const Names norm_per_head = {"command-r", "stablelm"};
   const Names fused_gate = {"phi3", "chatglm", "glm4"};
   const Names linear = {"qwen3next", "qwen35", "qwen35moe"};
@@ -106,6 +107,11 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.attn_gate.{W}", {"?", "embd"}, {"laguna"}},
       {"blk.{L}.exp_probs_b.bias", {"1", "experts"}, {"ernie4_5-moe"}},
       {"blk.{L}.ffn_gate_up_exps.weight", {"experts", "2*expert_ffn", "embd"}, {"gemma4"}},
+
+      // The MLP beside the experts is as wide as the model.
+      {"blk.{L}.ffn_gate.weight", {"embd", "embd"}, {"arctic"}},
+      {"blk.{L}.ffn_up.weight", {"embd", "embd"}, {"arctic"}},
+      {"blk.{L}.ffn_down.weight", {"embd", "embd"}, {"arctic"}},
 
       // Experts may work on fewer dimensions than the layers.
       {"blk.{L}.ffn_up_exps.weight", {"experts", "expert_ffn", "expert_in"}, {"nemotron_h_moe"}},
@@ -149,6 +155,8 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.ffn_norm.bias", {"embd"}},
       {"blk.{L}.post_ffw_norm.weight", {"embd"}},
       {"blk.{L}.post_norm.weight", {"embd"}},
+      {"blk.{L}.ffn_norm_exps.weight", {"embd"}},
+      {"blk.{L}.layer_output_norm.weight", {"embd"}},
 
       {"blk.{L}.attn_q.{W}", {"heads*key", "embd"}},
       {"blk.{L}.attn_k.{W}", {"kv*key", "embd"}},

@@ -38,9 +38,16 @@ struct TokenizerPolicy {
   std::vector<std::pair<std::string, std::string>> pre_names = {};
   bool write_merges = false;  ///< merges also for a SentencePiece vocabulary; byte_bpe always has them
 
-  /// SentencePiece vocabularies of Phi-3: every added token is taken as it stands, those of tokenizer.json
-  /// too.
+  /// Every added token is taken as it stands, and is special only where it is said to be. For SentencePiece
+  /// vocabularies those of tokenizer.json count too (Phi-3).
   bool plain_added_tokens = false;
+  /// SentencePiece pieces that begin so are of type UNUSED (InternLM 2: "[UNUSED").
+  std::string unused_prefix = {};
+  /// Stands for the piece of one zero character, which llama.cpp would read as an empty text.
+  std::string zero_text = {};
+  /// Added tokens redefine pieces: special ones keep a score of 0, and the unknown token is of type UNKNOWN
+  /// (Arctic). added_tokens.json is not read.
+  bool redefined_pieces = false;
   /// Added tokens that stay visible in output: USER_DEFINED although special (sentencepiece_json).
   std::vector<std::string> visible_tokens = {};
 
@@ -58,8 +65,9 @@ struct TokenizerPolicy {
   /// The end-of-turn token is the entry of a list-valued eos_token_id that is not bos_token_id.
   bool eot_from_eos_list = false;
 
-  /// tokenizer.ggml.add_space_prefix from tokenizer_config.json's add_prefix_space, if it is there.
-  enum class PrefixSpace { ignored, first, last };
+  /// tokenizer.ggml.add_space_prefix from tokenizer_config.json's add_prefix_space, if it is there, or from
+  /// the SentencePiece model.
+  enum class PrefixSpace { ignored, first, last, of_model };
   PrefixSpace prefix_space = PrefixSpace::ignored;
 
   /// chat_template.jinja wins over the template in tokenizer_config.json.
@@ -94,6 +102,12 @@ TokenizerPolicy gemma3_tokenizer();
 TokenizerPolicy gemma4_tokenizer();
 TokenizerPolicy phi2_tokenizer();
 TokenizerPolicy phi3_tokenizer();
+TokenizerPolicy internlm2_tokenizer();
+TokenizerPolicy internlm3_tokenizer();
+TokenizerPolicy arctic_tokenizer();
+TokenizerPolicy xverse_tokenizer();
+TokenizerPolicy llada_tokenizer();
+TokenizerPolicy dream_tokenizer();
 TokenizerPolicy jamba_tokenizer();
 TokenizerPolicy nemotron_tokenizer();
 TokenizerPolicy ernie_tokenizer();

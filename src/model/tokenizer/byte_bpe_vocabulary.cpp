@@ -107,7 +107,7 @@ void check_merges(TokenizerInput& input, const std::vector<VocabEntry>& base, co
 JsonValue pre_tokenizer_of_class(const TokenizerInput& input) {
   const std::string& name = input.hub.tokenizer_class();
   std::string_view regex;
-  if (name == "Qwen2Tokenizer") regex = QTZ_SPLIT_QWEN2;
+  if (name == "Qwen2Tokenizer" || name == "DreamTokenizer") regex = QTZ_SPLIT_QWEN2;
   if (name == "GPT2Tokenizer" || name == "CodeGenTokenizer" || name == "RobertaTokenizer")
     regex = QTZ_SPLIT_GPT2;
   if (regex.empty()) return {};
@@ -189,9 +189,10 @@ Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input) {
   read_decoder(json.decoder, decoding);
   for (const AddedToken& token : added.tokens()) {
     if (token.id >= size) continue;
-    std::string text = text_of(token, decoding);
-    const bool control = token.special || looks_special(text);
-    if (!control) text = replace_all(text, kLowerBlock, " ");
+    const bool plain = input.policy.plain_added_tokens;
+    std::string text = plain ? token.content : text_of(token, decoding);
+    const bool control = token.special || (!plain && looks_special(text));
+    if (!control && !plain) text = replace_all(text, kLowerBlock, " ");
     out.put(static_cast<std::size_t>(token.id), std::move(text),
             control ? TokenType::control : TokenType::user_defined);
     out.added.emplace_back(token.content, static_cast<std::uint32_t>(token.id));

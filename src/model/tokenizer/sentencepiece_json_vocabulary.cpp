@@ -41,6 +41,28 @@ MergeScores scores_of_merges(std::span<const std::string> merges, const TokenInd
   return out;
 }
 
+/// XVERSE's reading: an added token is special where it is said to be, and the zero character is a byte under
+/// a name from which llama.cpp reads a zero.
+void put_plain(std::vector<VocabEntry>& base, const AddedVocabulary& added, std::uint64_t size,
+               Vocabulary& out) {
+  for (VocabEntry& entry : base) {
+    const bool zero = entry.text == std::string_view("\0", 1);
+    if (zero) entry.text = "<b'\\x00'>";
+    const TokenType type = zero || is_byte_token(entry.text) ? TokenType::byte : TokenType::normal;
+    out.put(entry.id, std::move(entry.text), type);
+  }
+  for (const AddedToken& token : added.tokens()) {
+    if (token.id >= size) continue;
+    const auto id = static_cast<std::size_t>(token.id);
+    out.added.emplace_back(token.content, static_cast<std::uint32_t>(token.id));
+    if (is_byte_token(token.content)) {
+      out.put(id, token.content, TokenType::byte);
+    } else {
+      out.put(id, token.content, token.special ? TokenType::control : TokenType::user_defined);
+    }
+  }
+}
+
 }  // namespace
 
 Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input) {
@@ -84,15 +106,19 @@ Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input) {
           "would be used");
     }
   }
-  for (const AddedToken& token : added.tokens()) {
-    if (token.id >= size) continue;
-    out.put(static_cast<std::size_t>(token.id), token.content,
-            type_of(token.content, TokenType::user_defined));
-    out.added.emplace_back(token.content, static_cast<std::uint32_t>(token.id));
-  }
-  for (VocabEntry& entry : base) {
-    const TokenType type = type_of(entry.text, TokenType::normal);
-    out.put(entry.id, std::move(entry.text), type);
+  if (input.policy.plain_added_tokens) {
+    put_plain(base, added, size, out);
+  } else {
+    for (const AddedToken& token : added.tokens()) {
+      if (token.id >= size) continue;
+      out.put(static_cast<std::size_t>(token.id), token.content,
+              type_of(token.content, TokenType::user_defined));
+      out.added.emplace_back(token.content, static_cast<std::uint32_t>(token.id));
+    }
+    for (VocabEntry& entry : base) {
+      const TokenType type = type_of(entry.text, TokenType::normal);
+      out.put(entry.id, std::move(entry.text), type);
+    }
   }
   out.merges = std::move(json.merges);
   return out;

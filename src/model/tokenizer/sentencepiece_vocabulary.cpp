@@ -9,6 +9,7 @@ namespace {
 
 constexpr float kAddedScore = -1000.0f;
 constexpr float kUnusedScore = -10000.0f;
+constexpr std::string_view kZeroCharacter("\0", 1);
 
 TokenType type_of(SentencePieceModel::PieceType type) {
   switch (type) {
@@ -49,7 +50,11 @@ class Builder {
       SentencePieceModel::Piece& piece = model.pieces[id];
       check_byte_piece(piece, id, path);
       out_.scores[id] = piece.score;
-      out_.put(id, std::move(piece.text), type_of(piece.type));
+      const TokenType type = type_in_family(piece, model.byte_fallback);
+      if (piece.text == kZeroCharacter && !input_.policy.zero_text.empty()) {
+        piece.text = input_.policy.zero_text;
+      }
+      out_.put(id, std::move(piece.text), type);
     }
     if (byte_pieces_ > 0 && byte_pieces_ < 256) {
       input_.warnings.push_back(printable(path.native()) + ": has only " + std::to_string(byte_pieces_) +
@@ -59,9 +64,12 @@ class Builder {
       input_.warnings.push_back(printable(path.native()) +
                                 ": is a unigram model; llama.cpp cuts texts by merging, which may differ");
     }
+    out_.add_dummy_prefix = model.add_dummy_prefix;
     used_ = count;
-    for (AddedToken& token : input_.hub.added_tokens_file()) {
-      put(token.id, std::move(token.content), TokenType::user_defined);
+    if (!input_.policy.redefined_pieces) {
+      for (AddedToken& token : input_.hub.added_tokens_file()) {
+        put(token.id, std::move(token.content), TokenType::user_defined);
+      }
     }
     for (const AddedToken& token : input_.hub.config_tokens()) add(token);
     if (input_.policy.plain_added_tokens && input_.json) {
@@ -88,8 +96,29 @@ class Builder {
     ++byte_pieces_;
   }
 
+  TokenType type_in_family(const SentencePieceModel::Piece& piece, bool byte_fallback) const {
+    // As the sentencepiece library has it: a piece for the byte is there as well.
+    if (byte_fallback && piece.text == kZeroCharacter) return TokenType::unused;
+    const std::string& prefix = input_.policy.unused_prefix;
+    return !prefix.empty() && piece.text.starts_with(prefix) ? TokenType::unused : type_of(piece.type);
+  }
+
+  /// An added token that takes a piece's place.
+  void redefine(const AddedToken& token) {
+    const JsonValue* unknown = input_.hub.config().find("unk_token");
+    const std::string* text = unknown == nullptr ? nullptr : token_text(*unknown);
+    const bool is_unknown = text != nullptr && *text == token.content;
+    put(token.id, token.content,
+        !token.special ? TokenType::user_defined
+        : is_unknown   ? TokenType::unknown
+                       : TokenType::control,
+        token.special ? 0.0F : kUnusedScore);
+  }
+
   void add(const AddedToken& token) {
-    if (input_.policy.plain_added_tokens) {
+    if (input_.policy.redefined_pieces) {
+      redefine(token);
+    } else if (input_.policy.plain_added_tokens) {
       put(token.id, token.content, token.special ? TokenType::control : TokenType::user_defined);
     } else if (token.special || looks_special(token.content)) {
       put(token.id, token.content, TokenType::control);
@@ -98,7 +127,7 @@ class Builder {
     }
   }
 
-  void put(std::uint64_t id, std::string text, TokenType type) {
+  void put(std::uint64_t id, std::string text, TokenType type, float score = kAddedScore) {
     if (id >= out_.tokens.size()) {
       if (dropped_++ == 0) first_dropped_ = std::move(text);
       return;
@@ -106,7 +135,7 @@ class Builder {
     const auto at = static_cast<std::size_t>(id);
     out_.added.emplace_back(text, static_cast<std::uint32_t>(id));
     out_.put(at, std::move(text), type);
-    out_.scores[at] = kAddedScore;
+    out_.scores[at] = score;
     used_ = std::max(used_, id + 1);
   }
 

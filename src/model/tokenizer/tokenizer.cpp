@@ -213,6 +213,9 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
   if ((source == TokenizerSource::byte_bpe || policy.write_merges) && !vocabulary.merges.empty()) {
     keys.set("tokenizer.ggml.merges", std::move(vocabulary.merges));
   }
+  if (policy.prefix_space == TokenizerPolicy::PrefixSpace::of_model && vocabulary.add_dummy_prefix) {
+    keys.set("tokenizer.ggml.add_space_prefix", *vocabulary.add_dummy_prefix);
+  }
   specials.write_ids(keys);
   specials.write_flags(keys);
   result.has_chat_template = write_chat_template(input.hub, policy.template_file_first, keys, input.warnings);

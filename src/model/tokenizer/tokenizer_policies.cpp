@@ -98,6 +98,49 @@ TokenizerPolicy phi3_tokenizer() {
   return policy;
 }
 
+TokenizerPolicy internlm2_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.plain_added_tokens = true;
+  policy.unused_prefix = "[UNUSED";
+  policy.zero_text = "\xF0\x9F\x90\x89";  // a dragon, as the converter writes it
+  policy.prefix_space = TokenizerPolicy::PrefixSpace::of_model;
+  // Chat models end a turn with this, though their configuration names the end of a text.
+  policy.special_by_text = {{"eos", "<|im_end|>", true}};
+  return policy;
+}
+
+TokenizerPolicy internlm3_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.prefix_space = TokenizerPolicy::PrefixSpace::first;
+  policy.special_by_text = {{"eos", "<|im_end|>", true}};
+  return policy;
+}
+
+TokenizerPolicy arctic_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_tokenizer();
+  policy.redefined_pieces = true;
+  return policy;
+}
+
+TokenizerPolicy xverse_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::sentencepiece_json});
+  policy.plain_added_tokens = true;
+  return policy;
+}
+
+TokenizerPolicy llada_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.plain_added_tokens = true;
+  policy.keys_last = one_key("tokenizer.ggml.add_bos_token", true);
+  return policy;
+}
+
+TokenizerPolicy dream_tokenizer() {
+  TokenizerPolicy policy = sentencepiece_or_bpe_tokenizer();
+  policy.plain_added_tokens = true;
+  return policy;
+}
+
 TokenizerPolicy jamba_tokenizer() {
   TokenizerPolicy policy = with_sources({Source::sentencepiece, Source::sentencepiece_json});
   policy.keys_of_source = {{Source::sentencepiece_json, add_space_prefix(false)}};

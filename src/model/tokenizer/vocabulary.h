@@ -45,6 +45,7 @@ struct Vocabulary {
   std::vector<float> scores;                                 ///< empty when the kind has none
   std::vector<std::string> merges;                           ///< as the files have them
   std::uint64_t token_count = 0;                             ///< before padding
+  std::optional<bool> add_dummy_prefix;                      ///< of a SentencePiece model
   std::vector<std::pair<std::string, std::uint32_t>> added;  ///< added tokens by text
 
   /// Grows to `size` tokens "[PAD<i>]" of type UNUSED, with `score` if the kind has scores.
