@@ -32,10 +32,14 @@ Command setup_plan(CLI::App& root) {
                           "The output is a valid recipe: edit it and give it to quantize --recipe.");
   const auto flags = std::make_shared<PlanFlags>();
   add_job_flags(*app, flags->job);
+  add_switch(*app, "--config-only", flags->job.config_only, "Model and metadata",
+             "plan from a config.json alone, without weights or tokenizer\n"
+             "INPUT is the file, or a folder that holds one. What it leaves open is an error.");
   set_examples(*app,
                "qtz plan ./Llama-3.2-1B --type Q4_K_M\n"
                "qtz plan ./Llama-3.2-1B --type Q4_K_M > my.recipe      edit it, then:\n"
                "qtz quantize ./Llama-3.2-1B --type Q4_K_M --recipe my.recipe\n"
+               "qtz plan --config-only config.json --type Q4_K_M   before a download: how large will it be?\n"
                "qtz plan ./Llama-3.2-1B --type Q4_K_M --json | jq '.plans[0].total_bytes'");
   return {app, [flags](Console& console) { return run(*flags, console); }};
 }

@@ -21,6 +21,7 @@
 namespace qtz::cli {
 namespace {
 
+constexpr std::uint64_t kMostTensors = 1u << 30;
 constexpr const char* kModelGroup = "Model and metadata";
 
 std::optional<DType> parse_tensor_type(const std::string& text) {
@@ -98,8 +99,21 @@ PlanOptions parse_plan_options(const JobFlags& flags) {
   options.allow_requantize = flags.allow_requantize;
   options.keep_split = flags.keep_split;
   options.split_max_bytes = parse_size("--split-max-size", flags.split_max_size);
-  if (options.keep_split && options.split_max_bytes > 0) {
-    throw Error(ErrorKind::usage, "--keep-split and --split-max-size exclude each other");
+  options.split_max_tensors = parse_count("--split-max-tensors", flags.split_max_tensors, 0, kMostTensors);
+  if (!flags.split_max_tensors.empty() && options.split_max_tensors == 0) {
+    throw Error(ErrorKind::usage, "--split-max-tensors needs a number of tensors, not '" +
+                                      printable(flags.split_max_tensors) + "'");
+  }
+  const std::pair<const char*, bool> splits[] = {{"--keep-split", options.keep_split},
+                                                 {"--split-max-size", options.split_max_bytes > 0},
+                                                 {"--split-max-tensors", options.split_max_tensors > 0}};
+  const char* chosen = nullptr;
+  for (const auto& [flag, given] : splits) {
+    if (!given) continue;
+    if (chosen != nullptr) {
+      throw Error(ErrorKind::usage, std::string(chosen) + " and " + flag + " exclude each other");
+    }
+    chosen = flag;
   }
   options.on_nan = parse_on_nan(flags.on_nan);
   return options;
@@ -186,6 +200,8 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
   add_value(app, "--split-max-size", flags.split_max_size, "SIZE", kOutput,
             "several output files, each with tensors of at most SIZE, like 2G or 500M\n"
             "NAME-00001-of-00003.gguf ...; a larger tensor has a file for itself. One file stays one.");
+  add_value(app, "--split-max-tensors", flags.split_max_tensors, "N", kOutput,
+            "several output files with N tensors each");
   add_switch(
       app, "--manifest", flags.manifest, kOutput,
       "also write OUTPUT.manifest.json: the SHA-256 of inputs, tensors and outputs, the flags, the version");
@@ -245,7 +261,8 @@ Job make_job(const JobFlags& flags, const Backend& backend, std::string_view com
   if (!flags.imatrix.empty())
     plan_options.importance = std::make_shared<const ImportanceMatrix>(flags.imatrix);
   protect_folder(flags.input, job.protect);
-  job.model = open_model(flags.input, model_options);
+  job.model =
+      flags.config_only ? open_config(flags.input, model_options) : open_model(flags.input, model_options);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
   // First, so that what it leaves in memory is counted below.
   job.thread_seconds = estimate_seconds(job.plans, backend, cancel_token());
@@ -303,6 +320,7 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
   recipe.add("on_nan", flags.on_nan);
   recipe.add("keep_split", flags.keep_split);
   recipe.add("split_max_size", flags.split_max_size);
+  recipe.add("split_max_tensors", flags.split_max_tensors);
 
   return {std::move(recipe).take(), manifest_inputs(job.model, job.given)};
 }

@@ -38,12 +38,14 @@ struct JobFlags {
   std::vector<std::string> prune_layers;
   bool keep_split = false;
   std::string split_max_size;
+  std::string split_max_tensors;
   bool allow_requantize = false;
   std::string model_name;
   std::string metadata;
   std::string architecture;
   std::string tokenizer_pre;
   std::string on_nan;
+  bool config_only = false;  ///< plan alone has it
   bool manifest = false;
   bool json = false;
 };

@@ -63,6 +63,7 @@ std::string model_text(const Job& job) {
   std::string text = job.model.architecture.empty() ? "generic" : printable(job.model.architecture);
   text += ", " + format_count(plan.parameters) + " weights in " + std::to_string(plan.entries.size()) +
           " tensors";
+  if (job.model.source->tensors().empty()) return text + ", planned without them";
   return text + ", " + format_bytes(stored_bytes(*job.model.source)) + " to read";
 }
 

@@ -4,9 +4,9 @@
 #include "model/general_metadata.h"
 #include "model/key_check.h"
 #include "model/key_rules.h"
+#include "model/model_assembly.h"
 #include "model/model_parts.h"
 #include "model/quantized/quant_methods.h"
-#include "model/reranker_hint.h"
 #include "model/shape_check.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
@@ -18,32 +18,6 @@
 namespace qtz {
 
 namespace {
-
-ArchSpec choose_architecture(const ModelConfig& config, const ModelOptions& options) {
-  if (options.architecture) return find_architecture(*options.architecture, "--arch");
-  if (config.class_name().empty()) {
-    throw Error(ErrorKind::input_invalid, config.where() + ": no class is named in 'architectures'",
-                "name the architecture with --arch; `qtz archs` lists what is known");
-  }
-  return find_architecture(config.class_name(), config.where());
-}
-
-/// The architecture's name as GGUF has it, empty if the class is not known.
-std::string_view architecture_of(std::string_view class_name) {
-  for (const ArchitectureInfo& each : list_architectures()) {
-    if (each.hf_class == class_name) return each.gguf_name;
-  }
-  return {};
-}
-
-/// --arch is for classes that are not known; where config.json names one that is, it may well be a slip.
-void warn_of_overridden_class(const ModelConfig& config, const ArchSpec& chosen, const ModelOptions& options,
-                              std::vector<std::string>& warnings) {
-  const std::string_view known = architecture_of(config.class_name());
-  if (!options.architecture || known.empty() || known == chosen.gguf_name) return;
-  warnings.push_back("--arch " + printable(*options.architecture) + " overrides " + config.where() +
-                     ", whose class " + printable(config.class_name()) + " is of " + std::string(known));
-}
 
 /// Rows of the embedding decide the size of the vocabulary; a configuration that says otherwise is corrected.
 void settle_vocabulary(ArchBuild& build, ModelConfig& config, const ArchSpec& spec) {
@@ -101,8 +75,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   model.folder = folder;
   model.side_files = side_files_of(folder);
   ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
-  ArchSpec spec = choose_architecture(config, options);
-  warn_of_overridden_class(config, spec, options, model.warnings);
+  ArchSpec spec = choose_architecture(config, options, model.warnings);
   config.apply_defaults(spec.defaults);
   DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder);
   if (spec.adapt != nullptr) spec.adapt(spec, config, checkpoint.tensors);
@@ -127,40 +100,10 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   check_keys(build);
   check_shapes(build);
 
-  const DType sixteen_bit = sixteen_bit_type(source->tensors());
-  std::size_t narrowed = 0;
-  for (auto& [name, expr] : build.tensors) {
-    const bool is_double = expr->dtype() == DType::f64;
-    if (is_double) ++narrowed;
-    TensorExprPtr ready = is_double ? widened(expr) : expr;
-    const DType type = unquantized_type(name, *ready, sixteen_bit, spec.narrow_routers);
-    model.tensors.push_back({std::move(name), std::move(ready), type});
-  }
-  if (narrowed > 0) {
-    model.notes.push_back(std::to_string(narrowed) + (narrowed == 1 ? " tensor is" : " tensors are") +
-                          " stored as F64 and read as F32, as llama.cpp's converter does");
-  }
-  fit_to_gguf(model);
-  sort_as_llama_cpp(model);
-
-  model.metadata.set("general.architecture", model.architecture);
-  model.metadata.set("general.type", "model");
   GeneralSources general;
   general.folder = folder;
-  general.config = &config.json();
   general.fallback_name = folder_model_id(folder);
-  general.model_name = options.model_name;
-  general.metadata_file = options.metadata_file;
-  general.parameters = parameter_count(model);
-  general.size_label = size_label_of(model);
-  add_general_metadata(model.metadata, general, build.warnings);
-  if (auto warning = reranker_warning(spec.gguf_name, folder, general.fallback_name, config.json())) {
-    build.warnings.push_back(std::move(*warning));
-  }
-  for (const KvList::Entry& entry : keys.entries()) model.metadata.set(entry.key, entry.value);
-
-  model.skipped = std::move(build.skipped);
-  model.warnings.insert(model.warnings.end(), build.warnings.begin(), build.warnings.end());
+  complete_model(model, build, spec, options, sixteen_bit_type(source->tensors()), std::move(general));
   return model;
 }
 

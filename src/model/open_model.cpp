@@ -31,10 +31,45 @@ bool is_model_config(const fs::path& path) {
   return document.find("_class_name") == nullptr || document.find("architectures") != nullptr;
 }
 
+[[noreturn]] void refuse_as_adapter(const fs::path& path) {
+  throw Error(ErrorKind::input_invalid, printable(path.native()) + ": this is a LoRA adapter, not a model",
+              "merge it into its base model first, or convert it with llama.cpp's convert_lora_to_gguf.py");
+}
+
 void refuse_adapter(const fs::path& folder) {
   if (!has_file(folder / "adapter_config.json") || has_file(folder / "config.json")) return;
-  throw Error(ErrorKind::input_invalid, printable(folder.native()) + ": this is a LoRA adapter, not a model",
-              "merge it into its base model first, or convert it with llama.cpp's convert_lora_to_gguf.py");
+  refuse_as_adapter(folder);
+}
+
+/// The same by what is stored: PEFT's names, and those of programs that train image models.
+void refuse_adapter_weights(const fs::path& path, const SafetensorsSource& source) {
+  constexpr std::string_view kMarks[] = {".lora_A.", ".lora_B.", ".lora_up.", ".lora_down."};
+  for (const TensorInfo& tensor : source.tensors()) {
+    for (const std::string_view mark : kMarks) {
+      if (tensor.name.find(mark) != std::string::npos) refuse_as_adapter(path);
+    }
+  }
+}
+
+/// What llama.cpp keeps in GGUF files beside models.
+void refuse_part_of_model(const fs::path& path, const GgufModel& model) {
+  const auto text = [&](std::string_view key) {
+    const GgufValue* value = model.metadata.find(key);
+    const std::string* found = value != nullptr ? value->as_string() : nullptr;
+    return found != nullptr ? *found : std::string();
+  };
+  if (text("general.type") == "adapter") {
+    throw Error(
+        ErrorKind::input_invalid,
+        printable(path.native()) + ": this is a LoRA adapter, not a model (general.type)",
+        "it is used as it is beside a quantized model; convert_lora_to_gguf.py --outtype makes it smaller");
+  }
+  if (text("general.type") == "mmproj" || model.architecture == "clip") {
+    throw Error(ErrorKind::input_invalid,
+                printable(path.native()) + ": this is a multimodal projector, not a language model",
+                "llama-quantize takes it; llama.cpp's convert_hf_to_gguf.py --mmproj --outtype q8_0 makes a "
+                "small one from the model's folder");
+  }
 }
 
 /// Without its configuration a language model has neither architecture nor tokenizer: as a generic GGUF it
@@ -70,7 +105,9 @@ GgufModel open_any(const fs::path& input, const ModelOptions& options) {
   }
   const bool is_folder = fs::is_directory(status);
   if (!is_folder && is_gguf(input)) {
-    return open_gguf_model(std::make_shared<const GgufSource>(input), options);
+    GgufModel model = open_gguf_model(std::make_shared<const GgufSource>(input), options);
+    refuse_part_of_model(input, model);
+    return model;
   }
   const fs::path parent = input.has_parent_path() ? input.parent_path() : fs::path(".");
   const fs::path folder = is_folder ? input : parent;
@@ -80,6 +117,7 @@ GgufModel open_any(const fs::path& input, const ModelOptions& options) {
   if (has_file(config) && is_model_config(config)) {
     return open_folder_model(folder, source, options);
   }
+  refuse_adapter_weights(input, *source);
   // A file that is named is what is wanted; an index stands for its folder.
   const bool names_file = !is_folder && input.extension() == ".safetensors";
   if (!names_file && !options.architecture && !has_file(config)) refuse_lost_config(folder, *source);

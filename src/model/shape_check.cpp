@@ -15,7 +15,7 @@ namespace {
 /// A size that the keys state. An array has one for each layer.
 struct Size {
   std::string_view name;              ///< as the shapes below call it
-  std::string_view key;               ///< without "<arch>."
+  std::string_view key;               ///< without "<arch>."; empty: the configuration alone has it
   std::string_view fields;            ///< where the configuration has it, for messages
   std::string_view fallback;          ///< what holds when the key is not there; empty: nothing is known then
   std::string_view sliding_key = {};  ///< replaces `key` in the layers of a sliding window
@@ -51,6 +51,11 @@ constexpr Size kSizes[] = {
     {"groups", "ssm.group_count", "n_groups|mamba_n_groups|linear_num_key_heads", ""},
     {"steps", "ssm.time_step_rank", "time_step_rank|mamba_dt_rank|mamba_num_heads|linear_num_value_heads",
      ""},
+    {"altup", "altup.num_inputs", "altup_num_inputs", ""},
+    {"laurel", "", "laurel_rank", ""},
+    {"gate", "", "gate_width", ""},
+    {"index_heads", "attention.indexer.head_count", "index_n_heads", ""},
+    {"index_key", "attention.indexer.key_length", "index_head_dim", ""},
     {"l_cache", "shortconv.l_cache", "conv_L_cache", ""},
 };
 
@@ -103,8 +108,7 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.ffn_up.{W}", {"2*ffn", "embd"}, fused_gate},
 
       {"blk.{L}.attn_gate.{W}", {"heads*key", "embd"}, {"afmoe"}},
-      // A gate for each head or for each of its values; heads differ from layer to layer.
-      {"blk.{L}.attn_gate.{W}", {"?", "embd"}, {"laguna"}},
+      {"blk.{L}.attn_gate.{W}", {"heads*gate", "embd"}, {"laguna"}},
       {"blk.{L}.exp_probs_b.bias", {"1", "experts"}, {"ernie4_5-moe"}},
       {"blk.{L}.ffn_gate_up_exps.weight", {"experts", "2*expert_ffn", "embd"}, {"gemma4"}},
 
@@ -112,6 +116,37 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.ffn_gate.weight", {"embd", "embd"}, {"arctic"}},
       {"blk.{L}.ffn_up.weight", {"embd", "embd"}, {"arctic"}},
       {"blk.{L}.ffn_down.weight", {"embd", "embd"}, {"arctic"}},
+
+      {"blk.{L}.ffn_gate_inp.scale", {"embd"}, {"gemma4"}},
+      {"blk.{L}.ffn_down_exps.scale", {"experts"}, {"gemma4"}},
+      {"blk.{L}.layer_output_scale.weight", {"1"}, {"gemma4"}},
+      {"blk.{L}.pre_ffw_norm_2.weight", {"embd"}, {"gemma4"}},
+      {"blk.{L}.post_ffw_norm_1.weight", {"embd"}, {"gemma4"}},
+      {"blk.{L}.post_ffw_norm_2.weight", {"embd"}, {"gemma4"}},
+
+      {"altup_proj.weight", {"altup-1", "embd", "embd"}, {"gemma3n"}},
+      {"altup_unembd_proj.weight", {"altup-1", "embd", "embd"}, {"gemma3n"}},
+      {"blk.{L}.altup_correct_scale.weight", {"embd"}, {"gemma3n"}},
+      {"blk.{L}.altup_correct_coef.weight", {"altup", "altup"}, {"gemma3n"}},
+      {"blk.{L}.altup_predict_coef.weight", {"altup*altup", "altup"}, {"gemma3n"}},
+      {"blk.{L}.altup_router.weight", {"altup", "embd"}, {"gemma3n"}},
+      {"blk.{L}.altup_router_norm.weight", {"embd"}, {"gemma3n"}},
+      {"blk.{L}.laurel_post_norm.weight", {"embd"}, {"gemma3n"}},
+      {"blk.{L}.laurel_l.weight", {"laurel", "embd"}, {"gemma3n"}},
+      {"blk.{L}.laurel_r.weight", {"embd", "laurel"}, {"gemma3n"}},
+
+      {"blk.{L}.indexer.k_norm.weight", {"index_key"}},
+      {"blk.{L}.indexer.k_norm.bias", {"index_key"}},
+      {"blk.{L}.indexer.proj.weight", {"index_heads", "embd"}},
+      {"blk.{L}.indexer.attn_k.weight", {"index_key", "embd"}},
+      {"blk.{L}.indexer.attn_q_b.weight", {"index_heads*index_key", "q_rank"}},
+
+      {"blk.{L}.ffn_latent_down.weight", {"expert_in", "embd"}, {"nemotron_h_moe"}},
+      {"blk.{L}.ffn_latent_up.weight", {"embd", "expert_in"}, {"nemotron_h_moe"}},
+
+      {"blk.{L}.ssm_dt_norm.weight", {"steps"}, {"jamba"}},
+      {"blk.{L}.ssm_b_norm.weight", {"state"}, {"jamba"}},
+      {"blk.{L}.ssm_c_norm.weight", {"state"}, {"jamba"}},
 
       // Experts may work on fewer dimensions than the layers.
       {"blk.{L}.ffn_up_exps.weight", {"experts", "expert_ffn", "expert_in"}, {"nemotron_h_moe"}},
@@ -260,6 +295,7 @@ class LayerSizes {
     const auto* const found = std::find_if(std::begin(kSizes), std::end(kSizes),
                                            [&](const Size& entry) { return entry.name == name; });
     QTZ_CHECK(found != std::end(kSizes));
+    if (found->key.empty()) return from_configuration(*found);
     const GgufValue* value = slides() && !found->sliding_key.empty() ? key(found->sliding_key) : nullptr;
     if (value == nullptr) value = key(found->key);
     if (value == nullptr) return found->fallback.empty() ? std::nullopt : sum(found->fallback);
@@ -271,9 +307,23 @@ class LayerSizes {
     return count;
   }
 
+  Count from_configuration(const Size& size) {
+    const auto field = build_.config.find(size.fields);
+    if (!field) return std::nullopt;
+    Count count;
+    if (field->value->is_array()) {
+      const std::vector<std::uint64_t> counts = build_.config.uints(size.fields);
+      if (layer_ < counts.size()) count = counts[layer_];
+    } else {
+      count = build_.config.uint(size.fields);
+    }
+    if (count) remember("'" + std::string(size.fields) + "' is " + std::to_string(*count));
+    return count;
+  }
+
   Count vocabulary() {
     const GgufValue* tokens = build_.keys.find("tokenizer.ggml.tokens");
-    if (tokens == nullptr || tokens->as_array() == nullptr) return std::nullopt;
+    if (tokens == nullptr || tokens->as_array() == nullptr) return build_.config.uint("vocab_size");
     const std::uint64_t count = tokens->as_array()->size();
     remember("the vocabulary has " + std::to_string(count) + " entries");
     return count;
@@ -313,6 +363,19 @@ std::string listed(const std::vector<Count>& dims) {
   return "[" + out + "]";
 }
 
+/// The row for an output tensor of this architecture, and what the name's holes held.
+std::optional<std::pair<const ShapeRow*, NameMatch>> find_row(const std::vector<ShapeRow>& rows,
+                                                              std::string_view arch,
+                                                              const std::string& name) {
+  for (const ShapeRow& row : rows) {
+    const bool ours =
+        row.archs.empty() || std::find(row.archs.begin(), row.archs.end(), arch) != row.archs.end();
+    const auto match = ours ? match_name(row.name, name) : std::nullopt;
+    if (match) return std::pair(&row, *match);
+  }
+  return std::nullopt;
+}
+
 class ShapeChecker {
  public:
   explicit ShapeChecker(const ArchBuild& build) : build_(build), rows_(shape_rows()) {}
@@ -324,13 +387,8 @@ class ShapeChecker {
  private:
   /// False when the table leaves a dimension open that it means to check, or does not know the tensor.
   bool meets_table(const std::string& name, const TensorExpr& expr) const {
-    for (const ShapeRow& row : rows_) {
-      const bool ours =
-          row.archs.empty() || std::find(row.archs.begin(), row.archs.end(), build_.arch) != row.archs.end();
-      const auto match = ours ? match_name(row.name, name) : std::nullopt;
-      if (match) return meets(row, *match, name, expr);
-    }
-    return false;
+    const auto found = find_row(rows_, build_.arch, name);
+    return found && meets(*found->first, found->second, name, expr);
   }
 
   bool meets(const ShapeRow& row, const NameMatch& match, const std::string& name,
@@ -374,6 +432,21 @@ class ShapeChecker {
 };
 
 }  // namespace
+
+std::optional<Shape> expected_shape(const ArchBuild& build, const std::string& name) {
+  static const std::vector<ShapeRow> rows = shape_rows();
+  const auto found = find_row(rows, build.arch, name);
+  if (!found) return std::nullopt;
+  const auto& [row, match] = *found;
+  LayerSizes sizes(build, match.layer.value_or(0));
+  std::vector<std::uint64_t> dims;
+  for (std::size_t axis = 0; axis < row->dims.size() - (match.kind == "bias" ? 1 : 0); ++axis) {
+    const Count size = row->dims[axis] == "?" ? std::nullopt : sizes.sum(row->dims[axis]);
+    if (!size) return std::nullopt;
+    dims.push_back(*size);
+  }
+  return Shape(std::move(dims));
+}
 
 void check_shapes(const ArchBuild& build) {
   ShapeChecker checker(build);

@@ -140,10 +140,23 @@ std::vector<std::uint32_t> files_of_size(const KvList& metadata, std::span<const
   return files;
 }
 
+/// With --split-max-tensors every file has as many, but for the last.
+std::vector<std::uint32_t> files_of_count(std::size_t tensors, std::uint64_t max_tensors) {
+  if (tensors > 0 && (tensors - 1) / max_tensors >= kMaxSplits) {
+    throw Error(ErrorKind::usage,
+                "--split-max-tensors gives more than " + std::to_string(kMaxSplits) + " files",
+                "choose a larger number");
+  }
+  std::vector<std::uint32_t> files(tensors, 0);
+  for (std::size_t i = 0; i < tensors; ++i) files[i] = static_cast<std::uint32_t>(i / max_tensors);
+  return files;
+}
+
 std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates, const KvList& metadata,
                                         std::span<const GgufTensor> tensors, const PlanOptions& options) {
   if (options.keep_split) return files_of_inputs(candidates);
   if (options.split_max_bytes > 0) return files_of_size(metadata, tensors, options.split_max_bytes);
+  if (options.split_max_tensors > 0) return files_of_count(tensors.size(), options.split_max_tensors);
   return std::vector<std::uint32_t>(tensors.size(), 0);
 }
 
@@ -212,7 +225,9 @@ double QuantPlan::bits_per_weight() const noexcept {
 }
 
 QuantPlan make_plan(const GgufModel& model, const FileType& file_type, const PlanOptions& options) {
-  QTZ_CHECK(!options.keep_split || options.split_max_bytes == 0);
+  QTZ_CHECK((options.keep_split ? 1 : 0) + (options.split_max_bytes > 0 ? 1 : 0) +
+                (options.split_max_tensors > 0 ? 1 : 0) <=
+            1);
   QuantPlan plan;
   plan.file_type = &file_type;
   plan.source = model.source;

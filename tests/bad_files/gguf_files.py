@@ -140,6 +140,10 @@ CASES = [
         ("scores", "too long", b.array(b.F32, *[u32(0)] * 4), "has 4 elements for 3 tokens"),
     )),
     Case("G28", "tokens a number", of_key(kv("tokenizer.ggml.tokens", b.U32, u32(3))), NAME, (QUANTIZE,), 4, "is not an array", at=NAME),
+    *(Case("G30", f"{name}, quantized", gguf((ARCH, kv("general.type", b.STRING, text(kind)))), NAME, (QUANTIZE,), 4, piece, at=NAME) for name, kind, piece in (
+        ("LoRA adapter", "adapter", "is a LoRA adapter"),
+        ("projector", "mmproj", "is a multimodal projector"),
+    )),
     accepted("G29", "byte tokens that are none", gguf((ARCH, kv("tokenizer.ggml.tokens", b.ARRAY, b.array(b.STRING, text("<0x-1>"), text("<0xZZ>"))))), "<0xZZ>"),
     accepted("G30", "special id beyond the tokens", gguf((ARCH, TOKENS, kv("tokenizer.ggml.bos_token_id", b.U32, u32(2**31 - 1)))), "2147483647"),
 ]  # fmt: skip

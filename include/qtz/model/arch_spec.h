@@ -89,6 +89,15 @@ struct SkipRule {
   std::string_view reason;
 };
 
+/// What the configuration alone tells of a part that not every layer or model of the class has: for plans
+/// that are made without weights.
+struct PartRule {
+  /// An output tensor ("blk.{L}.attn_q.bias", with {W} both kinds, a trailing '*' any end), or an alternative
+  /// of TensorRule::needed ("ffn:experts").
+  std::string_view what;
+  bool (*present)(const ModelConfig& config, std::uint64_t layer);
+};
+
 struct ArchSpec {
   std::vector<std::string_view> classes = {};  ///< "architectures" in config.json
   std::string_view gguf_name = {};
@@ -105,7 +114,10 @@ struct ArchSpec {
   std::string_view extra_layers_reason = {};
   /// Matrices keep 16 bits even where the general rule stores F32 (routers).
   bool narrow_routers = false;
+  /// Looked up before those that all architectures share (src/model/config_parts.cpp).
+  std::vector<PartRule> parts = {};
   /// Chooses between variants of the architecture by what the files say: may change this very specification.
+  /// A source without any tensor stands for the weights that the configuration promises.
   void (*adapt)(ArchSpec& spec, ModelConfig& config, const TensorSource& source) = nullptr;
   /// Corrects the configuration before anything is made of it, after adapt.
   void (*prepare)(ModelConfig& config) = nullptr;

@@ -57,6 +57,11 @@ struct GgufModel {
 /// and what to do.
 GgufModel open_model(const std::filesystem::path& input, const ModelOptions& options);
 
+/// What a config.json promises, without any weights: every tensor's name and shape from the architecture's
+/// tables, which cannot be read, and the metadata without the tokenizer. `config` is the file or its folder.
+/// Throws input_missing; input_invalid naming the class or the parts that the configuration leaves open.
+GgufModel open_config(const std::filesystem::path& config, const ModelOptions& options);
+
 /// Names for `qtz archs`: one row per supported class.
 struct ArchitectureInfo {
   std::string_view hf_class;   ///< "LlamaForCausalLM"

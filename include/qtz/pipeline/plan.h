@@ -37,6 +37,8 @@ struct PlanOptions {
   /// A new output file begins where the tensors of one would pass this many bytes, padding included; 0: one
   /// file. A larger tensor has a file for itself. Not together with keep_split.
   std::uint64_t split_max_bytes = 0;
+  /// A new output file begins after this many tensors; 0: one file. Not together with the two above.
+  std::uint64_t split_max_tensors = 0;
   OnNan on_nan = OnNan::fail;
 };
 
@@ -69,7 +71,7 @@ struct QuantPlan {
   KvList metadata;
   std::vector<PlanEntry>
       entries;                    ///< in the order of the output: llama.cpp's, or the input's with keep_split
-  std::vector<PlanFile> files;    ///< one, or several with keep_split and split_max_bytes
+  std::vector<PlanFile> files;    ///< one, or several with keep_split and split_max_...
   std::uint64_t total_bytes = 0;  ///< of all files
   std::uint64_t tensor_bytes = 0;  ///< of all tensors, without headers and padding
   std::uint64_t parameters = 0;    ///< elements of all tensors

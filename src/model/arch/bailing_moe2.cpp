@@ -4,6 +4,7 @@
 #include "model/arch/architectures.h"
 #include "model/arch/bailing_family.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -63,6 +64,7 @@ ArchSpec bailing_moe2() {
     fill_in_kv_heads(config);
     count_prediction_layers(config);
   };
+  spec.parts = {{"blk.{L}.nextn.embed_tokens.weight", never}, {"blk.{L}.nextn.shared_head_*", never}};
   return spec;
 }
 

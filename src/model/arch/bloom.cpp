@@ -1,6 +1,7 @@
 // BLOOM: ALiBi, a norm on the embedding, q, k and v fused head by head.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -43,6 +44,7 @@ ArchSpec bloom() {
       {"transformer.h.{L}.mlp.dense_h_to_4h.{W}", "blk.{L}.ffn_up.{W}"},
       {"transformer.h.{L}.mlp.dense_4h_to_h.{W}", "blk.{L}.ffn_down.{W}"},
   };
+  spec.parts = {{"*.bias", always}};
   return spec;
 }
 

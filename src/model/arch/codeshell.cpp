@@ -1,6 +1,7 @@
 // CodeShell: GPT-2's names and norms with rotary positions and grouped heads.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -55,6 +56,7 @@ ArchSpec codeshell() {
     config.set("num_query_groups", config.kv_head_count());
   };
   spec.finish = finish;
+  spec.parts = {{"*.bias", always}};
   return spec;
 }
 

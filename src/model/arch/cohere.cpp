@@ -1,8 +1,17 @@
 // Command-R and Aya: attention and MLP side by side under one norm, scaled logits, tied embeddings.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
+
+namespace {
+
+bool has_query_key_norms(const ModelConfig& config, std::uint64_t) {
+  return config.boolean("use_qk_norm").value_or(false);
+}
+
+}  // namespace
 
 ArchSpec cohere() {
   ArchSpec spec;
@@ -21,6 +30,10 @@ ArchSpec cohere() {
       },
   });
   spec.tensors = joined<TensorRule>({trunk(), attention(), needed_as("?", query_key_norms()), gated_mlp()});
+  spec.parts = {
+      {"blk.{L}.attn_q_norm.weight", has_query_key_norms},
+      {"blk.{L}.attn_k_norm.weight", has_query_key_norms},
+  };
   return spec;
 }
 

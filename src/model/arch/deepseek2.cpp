@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 
 namespace qtz::arch {
@@ -55,6 +56,13 @@ TensorExprPtr key_part(TensorExprPtr input, const ArchBuild& build) {
 TensorExprPtr value_part(TensorExprPtr input, const ArchBuild& build) {
   return sliced(by_head(std::move(input), build), 1, build.config.need_uint("qk_nope_head_dim"),
                 build.config.need_uint("v_head_dim"));
+}
+
+/// Version 2 chooses its experts without a bias.
+bool has_routing_bias(const ModelConfig& config, std::uint64_t layer) {
+  const std::string method = config.text("topk_method").value_or("");
+  const bool version_2 = config.class_name() == "DeepseekV2ForCausalLM";
+  return layer_has_experts(config, layer) && (method.empty() ? !version_2 : method == "noaux_tc");
 }
 
 }  // namespace
@@ -123,6 +131,7 @@ ArchSpec deepseek2() {
   spec.tensors = joined<TensorRule>({trunk(), mla_attention(), mla_feed_forward()});
   spec.extra_layers_reason = "multi-token prediction, which llama.cpp does not use for this architecture";
   spec.prepare = one_kv_head;
+  spec.parts = {{"blk.{L}.exp_probs_b.bias", has_routing_bias}};
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // Dream: Qwen 2.5 read in both directions: a model of diffusion.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -19,6 +20,8 @@ ArchSpec dream() {
       },
   });
   spec.tensors = joined<TensorRule>({trunk(), attention(), mlp_norm(), gated_mlp()});
+  spec.parts = {
+      {"blk.{L}.attn_q.bias", always}, {"blk.{L}.attn_k.bias", always}, {"blk.{L}.attn_v.bias", always}};
   return spec;
 }
 

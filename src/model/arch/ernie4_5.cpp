@@ -1,6 +1,7 @@
 // ERNIE 4.5, dense; older checkpoints have q, k, v and gate, up fused.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 
 namespace qtz::arch {
@@ -57,6 +58,7 @@ ArchSpec ernie4_5() {
           {"model.layers.{L}.mlp.down_proj.{W}", "blk.{L}.ffn_down.{W}", nullptr, "ffn:dense|ffn:fused"},
       },
   });
+  spec.parts = {{"ffn:fused", never}};
   return spec;
 }
 

@@ -2,6 +2,7 @@
 // that share a key, then the key, then the value.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 
 namespace qtz::arch {
@@ -32,6 +33,15 @@ void emit_keys(ArchBuild& build) {
   build.set("tensor_data_layout", "jploski");        // the order of grouped_qkv_rows
   build.set("embedding_length", size);
   build.set("feed_forward_length", 4 * size);
+}
+
+bool has_two_norms(const ModelConfig& config, std::uint64_t) {
+  const bool is_new = config.boolean("new_decoder_architecture").value_or(false);
+  return is_new && config.uint("num_ln_in_parallel_attn").value_or(2) == 2;
+}
+
+bool has_one_norm(const ModelConfig& config, std::uint64_t layer) {
+  return !has_two_norms(config, layer);
 }
 
 }  // namespace
@@ -65,6 +75,12 @@ ArchSpec falcon() {
       {"transformer.h.{L}.mlp.dense_4h_to_h.weight", "blk.{L}.ffn_down.weight"},
   };
   spec.prepare = prepare;
+  spec.parts = {
+      {"*norm.bias", always},
+      {"*norm_2.bias", always},
+      {"norm:two", has_two_norms},
+      {"norm:one", has_one_norm},
+  };
   return spec;
 }
 

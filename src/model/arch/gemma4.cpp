@@ -5,6 +5,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/gemma_family.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 
 namespace qtz::arch {
@@ -90,6 +91,21 @@ void add_rope_factors(ArchBuild& build) {
   build.tensors.emplace_back("rope_freqs.weight", constant(Shape{pairs}, std::move(factors)));
 }
 
+/// The last layers may take keys and values from earlier ones.
+bool has_keys(const ModelConfig& config, std::uint64_t layer) {
+  return layer + config.uint("num_kv_shared_layers").value_or(0) < config.block_count();
+}
+
+bool has_values(const ModelConfig& config, std::uint64_t layer) {
+  const bool keys_serve =
+      config.boolean("attention_k_eq_v").value_or(false) && layer_type(config, layer) == "full_attention";
+  return has_keys(config, layer) && !keys_serve;
+}
+
+bool has_expert_block(const ModelConfig& config, std::uint64_t) {
+  return config.boolean("enable_moe_block").value_or(false);
+}
+
 }  // namespace
 
 ArchSpec gemma4() {
@@ -127,6 +143,18 @@ ArchSpec gemma4() {
   });
   spec.prepare = nullptr;
   spec.finish = add_rope_factors;
+  spec.parts = {
+      {"blk.{L}.attn_k.weight", has_keys},
+      {"blk.{L}.attn_k_norm.weight", has_keys},
+      {"blk.{L}.attn_v.weight", has_values},
+      {"blk.{L}.layer_output_scale.weight", always},
+      {"blk.{L}.pre_ffw_norm_2.weight", has_expert_block},
+      {"blk.{L}.post_ffw_norm_1.weight", has_expert_block},
+      {"blk.{L}.post_ffw_norm_2.weight", has_expert_block},
+      {"blk.{L}.ffn_gate_inp.*", has_expert_block},
+      {"blk.{L}.ffn_gate_up_exps.weight", has_expert_block},
+      {"blk.{L}.ffn_down_exps.*", has_expert_block},
+  };
   return spec;
 }
 

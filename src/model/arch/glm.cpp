@@ -1,6 +1,7 @@
 // GLM-4 of 2024 as transformers has it (GlmForCausalLM); llama.cpp knows it as ChatGLM.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -37,6 +38,7 @@ ArchSpec glm() {
   spec.defaults = R"({"head_dim": 128, "num_key_value_heads": 2})";
   spec.keys = {computed_keys(emit_keys)};
   spec.tensors = joined<TensorRule>({trunk(), attention(), mlp_norm(), fused_gated_mlp()});
+  spec.parts = {{"blk.{L}.attn_output.bias", never}};
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // GLM-4 of 2025 (Glm4ForCausalLM): norms before and after attention and MLP, gate and up fused.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -33,6 +34,7 @@ ArchSpec glm4() {
           {"model.layers.{L}.post_mlp_layernorm.{W}", "blk.{L}.post_ffw_norm.{W}"},
       },
   });
+  spec.parts = {{"blk.{L}.attn_output.bias", never}};
   return spec;
 }
 

@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -13,6 +14,10 @@ void emit_rope_and_gating(ArchBuild& build) {
   build.set("rope.dimension_count",
             static_cast<std::uint32_t>(static_cast<double>(config.head_dim()) * part));
   build.set("expert_gating_func", std::uint32_t{2});  // sigmoid
+}
+
+bool has_query_key_norms(const ModelConfig& config, std::uint64_t) {
+  return config.boolean("use_qk_norm").value_or(false);
 }
 
 }  // namespace
@@ -49,6 +54,11 @@ ArchSpec glm4_moe() {
       prediction_layer(),
   });
   spec.prepare = count_prediction_layers;
+  spec.parts = {
+      {"blk.{L}.attn_q_norm.weight", has_query_key_norms},
+      {"blk.{L}.attn_k_norm.weight", has_query_key_norms},
+      {"blk.{L}.attn_output.bias", never},
+  };
   return spec;
 }
 

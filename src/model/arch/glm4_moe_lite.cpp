@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -17,6 +18,7 @@ ArchSpec glm4_moe_lite() {
   spec.tensors = joined<TensorRule>({spec.tensors, prediction_layer()});
   spec.extra_layers_reason = {};
   spec.prepare = one_kv_head_and_prediction_layers;
+  spec.parts = {{"blk.{L}.exp_probs_b.bias", layer_has_experts}};
   return spec;
 }
 

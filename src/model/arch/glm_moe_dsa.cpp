@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -20,6 +21,12 @@ void emit_rope_size(ArchBuild& build) {
   const double part = config.rope_number(config.rope(), "partial_rotary_factor").value_or(1.0);
   const auto dims = static_cast<double>(config.need_uint("qk_rope_head_dim"));
   build.set("rope.dimension_count", static_cast<std::uint32_t>(dims * part));
+}
+
+/// Layers may take what an earlier one's indexer chose.
+bool has_indexer(const ModelConfig& config, std::uint64_t layer) {
+  const std::vector<std::string> types = config.texts("indexer_types");
+  return layer >= types.size() || types[layer] == "full";
 }
 
 }  // namespace
@@ -49,6 +56,13 @@ ArchSpec glm_moe_dsa() {
           {"model.layers.{L}.self_attn.indexer.wq_b.weight", "blk.{L}.indexer.attn_q_b.weight", nullptr, "?"},
       },
   });
+  spec.parts = {
+      {"blk.{L}.indexer.*", has_indexer},
+      {"blk.{L}.exp_probs_b.bias", layer_has_experts},
+      // Of a kind that the other GLMs' prediction layers have.
+      {"blk.{L}.nextn.embed_tokens.weight", never},
+      {"blk.{L}.nextn.shared_head_head.weight", never},
+  };
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // GPT-2: fused qkv, learned positions, biases everywhere; its Conv1D layers store weights transposed.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -44,6 +45,7 @@ ArchSpec gpt2() {
       {"*.attn.bias", "causal mask, a constant"},
       {"*.attn.masked_bias", "causal mask, a constant"},
   };
+  spec.parts = {{"*.bias", always}};
   return spec;
 }
 

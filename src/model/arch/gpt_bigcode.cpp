@@ -1,6 +1,7 @@
 // StarCoder (GPT-BigCode): GPT-2 with one key and value head, and weights the usual way round.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -24,6 +25,7 @@ ArchSpec gpt_bigcode() {
       f32_key("attention.layer_norm_epsilon", "layer_norm_epsilon"),
   };
   for (TensorRule& rule : spec.tensors) rule.transform = nullptr;
+  spec.parts = {{"*.bias", always}};
   return spec;
 }
 

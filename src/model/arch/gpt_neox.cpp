@@ -1,6 +1,7 @@
 // GPT-NeoX and Pythia: rotary on a part of each head, q, k and v fused head by head, untied output.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -13,6 +14,10 @@ void emit_rope_size(ArchBuild& build) {
   const std::uint64_t per_head = config.hidden_size() / config.head_count();
   build.set("rope.dimension_count",
             static_cast<std::uint32_t>(part.value_or(0.25) * static_cast<double>(per_head)));
+}
+
+bool has_attention_bias(const ModelConfig& config, std::uint64_t) {
+  return config.boolean("attention_bias").value_or(true);
 }
 
 }  // namespace
@@ -45,6 +50,10 @@ ArchSpec gpt_neox() {
       {"gpt_neox.layers.{L}.mlp.dense_h_to_4h.{W}", "blk.{L}.ffn_up.{W}"},
       {"gpt_neox.layers.{L}.mlp.dense_4h_to_h.{W}", "blk.{L}.ffn_down.{W}"},
   };
+  spec.parts = {{"blk.{L}.attn_qkv.bias", has_attention_bias},
+                {"blk.{L}.attn_output.bias", has_attention_bias},
+                {"output.bias", never},
+                {"*.bias", always}};
   return spec;
 }
 

@@ -2,6 +2,7 @@
 // transposed in 16 bits, and not transposed as blocks of MXFP4.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 
 namespace qtz::arch {
@@ -26,6 +27,14 @@ TensorExprPtr gate_bias(TensorExprPtr input, const ArchBuild&) {
 }
 TensorExprPtr up_bias(TensorExprPtr input, const ArchBuild&) {
   return strided(std::move(input), 1, 1, 2);
+}
+
+bool has_blocks(const ModelConfig& config, std::uint64_t) {
+  return config.stored().find("quantization_config") != nullptr;
+}
+
+bool has_16_bit_experts(const ModelConfig& config, std::uint64_t layer) {
+  return !has_blocks(config, layer);
 }
 
 }  // namespace
@@ -68,6 +77,13 @@ ArchSpec gpt_oss() {
           {"model.layers.{L}.mlp.experts.down_proj_bias", "blk.{L}.ffn_down_exps.bias"},
       },
   });
+  spec.parts = {
+      {"gate_up:blocks", has_blocks},        {"gate_up:16-bit", has_16_bit_experts},
+      {"down:blocks", has_blocks},           {"down:16-bit", has_16_bit_experts},
+      {"blk.{L}.attn_q.bias", always},       {"blk.{L}.attn_k.bias", always},
+      {"blk.{L}.attn_v.bias", always},       {"blk.{L}.attn_output.bias", always},
+      {"blk.{L}.ffn_gate_inp.bias", always},
+  };
   return spec;
 }
 

@@ -6,6 +6,7 @@
 #include "model/arch/architectures.h"
 #include "model/arch/granite_family.h"
 #include "model/arch/mamba_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -78,6 +79,22 @@ void adapt(ArchSpec& spec, ModelConfig& config, const TensorSource&) {
   }
 }
 
+bool attends(const ModelConfig& config, std::uint64_t layer) {
+  return attention_layers(config)[layer];
+}
+
+bool is_mamba(const ModelConfig& config, std::uint64_t layer) {
+  return !attends(config, layer);
+}
+
+bool is_bamba(const ModelConfig& config, std::uint64_t) {
+  return config.class_name() == "BambaForCausalLM";
+}
+
+bool is_granite(const ModelConfig& config, std::uint64_t layer) {
+  return !is_bamba(config, layer);
+}
+
 }  // namespace
 
 ArchSpec granite_hybrid() {
@@ -107,6 +124,17 @@ ArchSpec granite_hybrid() {
   spec.tensors[1].needed = "?";  // Bamba calls it final_layernorm
   spec.adapt = adapt;
   spec.prepare = ignore_head_dim;
+  spec.parts = granite_moe().parts;
+  spec.parts.insert(spec.parts.end(), {
+                                          {"output_norm.weight", always},
+                                          {"mixer:attention", attends},
+                                          {"mixer:mamba", is_mamba},
+                                          {"blk.{L}.ssm_norm.weight", is_mamba},
+                                          {"norm:own", is_granite},
+                                          {"norm:bamba", is_bamba},
+                                          {"ffn:shared", is_granite},
+                                          {"ffn:dense", is_bamba},
+                                      });
   return spec;
 }
 

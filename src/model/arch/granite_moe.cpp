@@ -2,8 +2,17 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/granite_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
+
+namespace {
+
+bool has_shared_expert(const ModelConfig& config, std::uint64_t) {
+  return config.uint("shared_intermediate_size").value_or(0) > 0;
+}
+
+}  // namespace
 
 ArchSpec granite_moe() {
   ArchSpec spec = granite();
@@ -16,6 +25,11 @@ ArchSpec granite_moe() {
     if (size > 0) build.set("expert_shared_feed_forward_length", static_cast<std::uint32_t>(size));
   }));
   spec.tensors = joined<TensorRule>({trunk(), attention_permuted(), mlp_norm(), granite_experts()});
+  spec.parts = {
+      {"blk.{L}.ffn_gate_shexp.weight", has_shared_expert},
+      {"blk.{L}.ffn_up_shexp.weight", has_shared_expert},
+      {"blk.{L}.ffn_down_shexp.weight", has_shared_expert},
+  };
   return spec;
 }
 

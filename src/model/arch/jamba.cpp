@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/mamba_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -26,6 +27,25 @@ void emit_keys(ArchBuild& build) {
   set("ssm.inner_size", config.need_uint("mamba_expand") * size);
   set("ssm.state_size", config.uint("mamba_d_state").value_or(16));
   set("ssm.time_step_rank", config.uint("mamba_dt_rank").value_or((size + 15) / 16));
+}
+
+bool attends(const ModelConfig& config, std::uint64_t layer) {
+  const std::uint64_t period = config.need_uint("attn_layer_period");
+  return period > 0 && layer % period == config.need_uint("attn_layer_offset");
+}
+
+bool is_mamba(const ModelConfig& config, std::uint64_t layer) {
+  return !attends(config, layer);
+}
+
+bool has_experts(const ModelConfig& config, std::uint64_t layer) {
+  const std::uint64_t period = config.uint("expert_layer_period").value_or(2);
+  return config.expert_count() > 1 && period > 0 &&
+         layer % period == config.uint("expert_layer_offset").value_or(1);
+}
+
+bool is_dense(const ModelConfig& config, std::uint64_t layer) {
+  return !has_experts(config, layer);
 }
 
 }  // namespace
@@ -79,6 +99,12 @@ ArchSpec jamba() {
               {"model.layers.{L}.feed_forward.experts.{E}.down_proj.weight", "blk.{L}.ffn_down_exps.weight"},
           }),
   });
+  spec.parts = {
+      {"mixer:attention", attends},
+      {"mixer:mamba", is_mamba},
+      {"ffn:experts", has_experts},
+      {"ffn:dense", is_dense},
+  };
   return spec;
 }
 

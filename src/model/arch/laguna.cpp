@@ -1,5 +1,7 @@
 // Laguna: gated attention with a head count of its own in each layer, leading dense layers, then
 // sigmoid-routed experts and one shared expert.
+#include <algorithm>
+
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 
@@ -39,6 +41,31 @@ void emit_keys(ArchBuild& build) {
   }
 }
 
+/// The gate has a value for each head, or one for each of its elements: "gate_width" of each layer.
+void prepare(ModelConfig& config) {
+  const std::uint64_t layers = config.block_count();
+  const auto gating = config.find("gating");
+  const bool is_flag = gating && gating->value->as_bool().has_value();
+  std::vector<std::string> types = config.texts("gating_types");
+  if (types.empty()) {
+    types.assign(layers, is_flag ? "per-head" : config.text("gating").value_or(""));
+  }
+  JsonArray widths;
+  for (std::string& type : types) {
+    std::replace(type.begin(), type.end(), '_', '-');
+    if (type != "per-head" && type != "per-element") {
+      config.refuse("gating", "is neither 'per-head' nor 'per-element'");
+    }
+    if (type == "per-element" && (!gating || is_flag)) {
+      // transformers and vLLM read 'gating' alone, and true as per head.
+      config.refuse("gating", "contradicts 'gating_types': it must be \"per-element\"");
+    }
+    widths.emplace_back(type == "per-head" ? std::uint64_t{1} : config.head_dim());
+  }
+  if (widths.size() < layers) config.refuse("gating_types", "has not one entry for each layer");
+  config.set("gate_width", std::move(widths));
+}
+
 }  // namespace
 
 ArchSpec laguna() {
@@ -75,6 +102,7 @@ ArchSpec laguna() {
       experts(),
       gated_mlp(),
   });
+  spec.prepare = prepare;
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // LFM2: layers of short convolutions between layers of attention; the embedding is the output.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -28,6 +29,14 @@ void emit_feed_forward(ArchBuild& build) {
     size = multiple * ((size + multiple - 1) / multiple);
   }
   build.set("feed_forward_length", static_cast<std::uint32_t>(size));
+}
+
+bool is_convolution(const ModelConfig& config, std::uint64_t layer) {
+  return layer_type(config, layer) == "conv";
+}
+
+bool has_convolution_bias(const ModelConfig& config, std::uint64_t) {
+  return config.boolean("conv_bias").value_or(false);
 }
 
 }  // namespace
@@ -75,6 +84,12 @@ ArchSpec lfm2() {
                 }),
   });
   spec.prepare = prepare;
+  spec.parts = {
+      {"mixer:convolution", is_convolution},
+      {"blk.{L}.shortconv.in_proj.bias", has_convolution_bias},
+      {"blk.{L}.shortconv.conv.bias", has_convolution_bias},
+      {"blk.{L}.shortconv.out_proj.bias", has_convolution_bias},
+  };
   return spec;
 }
 

@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/mamba_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -52,6 +53,7 @@ ArchSpec mamba() {
       mamba_mixer(MixerNames::backbone),
   });
   spec.finish = drop_repeated_output;
+  spec.parts = {{"token_embd.weight", always}};
   return spec;
 }
 

@@ -2,6 +2,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/mamba_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -47,6 +48,7 @@ ArchSpec mamba2() {
   });
   spec.rename = rename;
   spec.finish = nullptr;
+  spec.parts = {{"token_embd.weight", always}};
   return spec;
 }
 

@@ -2,6 +2,7 @@
 // on a part of each head.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -48,6 +49,7 @@ ArchSpec nemotron() {
       ungated_mlp(),
       projections(),
   });
+  spec.parts = {{"*norm.bias", always}};
   return spec;
 }
 

@@ -4,6 +4,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/mamba_family.h"
+#include "model/config_parts.h"
 #include "qtz/core/error.h"
 
 namespace qtz::arch {
@@ -74,6 +75,24 @@ void emit_keys(ArchBuild& build) {
   build.set("feed_forward_length", per_layer(config, "E", config.need_uint("moe_intermediate_size")));
 }
 
+char letter_of(const ModelConfig& config, std::uint64_t layer) {
+  const std::string letters = config.text("layer_letters").value_or("");
+  return layer < letters.size() ? letters[layer] : '?';
+}
+
+template <char letter>
+bool is_kind(const ModelConfig& config, std::uint64_t layer) {
+  return letter_of(config, layer) == letter;
+}
+
+bool has_shared_experts(const ModelConfig& config, std::uint64_t layer) {
+  return is_kind<'E'>(config, layer) && config.uint("n_shared_experts").value_or(0) > 0;
+}
+
+bool has_latent_experts(const ModelConfig& config, std::uint64_t layer) {
+  return is_kind<'E'>(config, layer) && config.uint("moe_latent_size").value_or(0) > 0;
+}
+
 }  // namespace
 
 ArchSpec nemotron_h() {
@@ -136,6 +155,18 @@ ArchSpec nemotron_h() {
           }),
   });
   spec.adapt = adapt;
+  spec.parts = {
+      {"layer:mamba", is_kind<'M'>},
+      {"layer:attention", is_kind<'*'>},
+      {"layer:mlp", is_kind<'-'>},
+      {"layer:experts", is_kind<'E'>},
+      {"blk.{L}.ssm_norm.weight", is_kind<'M'>},
+      {"blk.{L}.exp_probs_b.bias", is_kind<'E'>},
+      {"blk.{L}.ffn_up_shexp.weight", has_shared_experts},
+      {"blk.{L}.ffn_down_shexp.weight", has_shared_experts},
+      {"blk.{L}.ffn_latent_down.weight", has_latent_experts},
+      {"blk.{L}.ffn_latent_up.weight", has_latent_experts},
+  };
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // Orion: Llama with layer norms, rows as they are.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -32,6 +33,7 @@ ArchSpec orion() {
       gated_mlp(),
   });
   spec.prepare = fill_in_kv_heads;
+  spec.parts = {{"*norm.bias", always}};
   return spec;
 }
 

@@ -2,6 +2,7 @@
 // part of each head.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -47,6 +48,7 @@ ArchSpec phi2() {
           {"model.layers.{L}.mlp.fc2.{W}", "blk.{L}.ffn_down.{W}"},
       },
   });
+  spec.parts = {{"*.bias", always}};
   return spec;
 }
 

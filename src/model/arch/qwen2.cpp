@@ -1,6 +1,7 @@
 // Qwen 2 and 2.5: rows stay as they are (llama.cpp ropes them in halves), q, k and v have biases.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -13,6 +14,8 @@ ArchSpec qwen2() {
                       "num_key_value_heads": 32})";
   spec.keys = joined<KeyRule>({standard_keys(), {pooling_key()}});
   spec.tensors = joined<TensorRule>({trunk(), attention(), mlp_norm(), gated_mlp()});
+  spec.parts = {
+      {"blk.{L}.attn_q.bias", always}, {"blk.{L}.attn_k.bias", always}, {"blk.{L}.attn_v.bias", always}};
   return spec;
 }
 

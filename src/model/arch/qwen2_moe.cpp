@@ -2,8 +2,17 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/qwen_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
+
+namespace {
+
+bool has_bias(const ModelConfig& config, std::uint64_t) {
+  return config.boolean("qkv_bias").value_or(true);
+}
+
+}  // namespace
 
 std::vector<TensorRule> gated_shared_expert() {
   return {
@@ -27,6 +36,9 @@ ArchSpec qwen2_moe() {
                       "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632})";
   spec.tensors =
       joined<TensorRule>({trunk(), attention(), mlp_norm(), experts(), gated_shared_expert(), gated_mlp()});
+  spec.parts = {{"blk.{L}.attn_q.bias", has_bias},
+                {"blk.{L}.attn_k.bias", has_bias},
+                {"blk.{L}.attn_v.bias", has_bias}};
   return spec;
 }
 

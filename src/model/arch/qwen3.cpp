@@ -11,6 +11,7 @@ ArchSpec qwen3() {
   spec.defaults = R"({"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 32768,
                       "num_key_value_heads": 32, "head_dim": 128})";
   spec.tensors = joined<TensorRule>({trunk(), attention(), query_key_norms(), mlp_norm(), gated_mlp()});
+  spec.parts = {};
   return spec;
 }
 

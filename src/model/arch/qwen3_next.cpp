@@ -123,6 +123,7 @@ void count_mtp_layers(ArchSpec&, ModelConfig& config, const TensorSource& source
     }
     layers = std::max(layers, number + 1);
   }
+  if (source.tensors().empty()) layers = config.uint("mtp_num_hidden_layers").value_or(0);
   if (layers == 0) return;
   if (layers > 16)
     config.refuse("mtp_num_hidden_layers", "has weights for " + std::to_string(layers) + " layers");
@@ -184,6 +185,7 @@ ArchSpec qwen3_next() {
       gated_mlp(),
       qwen_prediction_layer(),
   });
+  spec.parts = {};
   spec.adapt = count_mtp_layers;
   spec.rename = rename_mtp;
   return spec;

@@ -2,6 +2,7 @@
 // norm before the MLP, which works beside the attention.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -51,6 +52,7 @@ ArchSpec stablelm() {
   };
   spec.tensors = joined<TensorRule>({trunk(), attention(), gated_mlp()});
   spec.adapt = adapt;
+  spec.parts = {{"*norm.bias", always}};
   return spec;
 }
 

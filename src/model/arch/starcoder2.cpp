@@ -1,6 +1,7 @@
 // StarCoder 2: layer norms, an MLP without a gate, biases everywhere.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -21,6 +22,7 @@ ArchSpec starcoder2() {
           {"model.layers.{L}.mlp.c_proj.{W}", "blk.{L}.ffn_down.{W}"},
       },
   });
+  spec.parts = {{"*norm.bias", always}};
   return spec;
 }
 

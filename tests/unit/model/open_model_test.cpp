@@ -479,6 +479,13 @@ TEST_F(OpenModel, an_adapter_is_not_a_model) {
   expect_error(ErrorKind::input_invalid, "LoRA adapter", [&] { open_model(scratch_.path() / "lora", {}); });
 }
 
+TEST_F(OpenModel, an_adapter_is_told_by_the_names_of_its_weights_too) {
+  const std::string name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
+  scratch_.add("adapter.safetensors", test::WeightsWriter().add_counting(name, {2, 2}).bytes());
+  expect_error(ErrorKind::input_invalid, "LoRA adapter",
+               [&] { open_model(scratch_.path() / "adapter.safetensors", {}); });
+}
+
 TEST_F(OpenModel, a_config_that_cannot_be_read_is_not_taken_for_none) {
   const auto config = checkpoint() / "config.json";
   std::filesystem::remove(config);

@@ -106,8 +106,9 @@ TEST_F(ShapeCheck, layers_differ_where_the_keys_have_a_value_for_each) {
   open("laguna");
 }
 
-/// What no key explains must be the same everywhere.
-TEST_F(ShapeCheck, tensors_without_a_rule_have_one_shape_in_all_layers) {
+/// What neither a key nor the configuration explains must be the same everywhere.
+TEST_F(ShapeCheck, tensors_of_a_size_that_is_not_known_have_one_shape_in_all_layers) {
+  set_config("gemma3n", "laurel_rank", JsonValue());
   reshape_weight("gemma3n", "model.layers.1.laurel.linear_left.weight", {16, 256});
   expect_refused("gemma3n", "'blk.1.laurel_l.weight' [16, 256], but tensor '");
 }

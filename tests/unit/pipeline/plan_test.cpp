@@ -346,6 +346,22 @@ TEST(SplitBySize, CountsPadding) {
   EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), options).files.size(), 1u);
 }
 
+TEST(SplitByCount, FillsFilesWithThatManyTensors) {
+  const GgufModel model = model_of({planned("a", {5}, DType::f32), planned("b", {5}, DType::f32),
+                                    planned("c", {5}, DType::f32), planned("d", {5}, DType::f32)});
+  const auto files = [&](std::uint64_t count) {
+    PlanOptions options;
+    options.split_max_tensors = count;
+    return make_plan(model, find_file_type("Q8_0"), options);
+  };
+  EXPECT_EQ(files(4).files.size(), 1u);
+  EXPECT_EQ(files(3).files.size(), 2u);
+  EXPECT_EQ(files(2).files.size(), 2u);
+  EXPECT_EQ(files(1).files.size(), 4u);
+  EXPECT_EQ(entry_of(files(3), "d").file, 1u);
+  EXPECT_EQ(entry_of(files(3), "c").file, 0u);
+}
+
 TEST(KeepSplit, GivesOneFileForEveryInputFileInItsOrder) {
   GgufModel model = model_of({planned("blk.0.attn_q.weight", {64, 256}, DType::bf16, 0, 900),
                               planned("token_embd.weight", {64, 256}, DType::bf16, 2, 0),
