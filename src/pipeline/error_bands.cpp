@@ -61,6 +61,16 @@ struct Band {
 //   Q6_K           1.3    1.4    27        2900
 //   IQ4_NL         2.5    3.6    17         158
 //   IQ4_XS          15     15    17         158
+//   IQ3_XXS         67     89    91         210
+//   IQ3_S           19     84    26         210
+//   IQ2_XXS         13     15    20          23
+//   IQ2_XS         8.2     12    18          29
+//   IQ2_S          3.5    4.4   6.1          34
+//   IQ1_S          1.1    2.4   1.9         4.5
+//   IQ1_M          106    990   8.3         6.0
+//
+// Grids have no point for all weights of two values, which is the worst for most of them; IQ3_S loses what is
+// behind a sub-block of zeros (iq3_s.h); IQ1_M weighs by x^2 without importance, and hardly sees zeros.
 constexpr double kNearest = 1.1;
 constexpr double kNearestScale = 10;  // how often the rounding of the scale counts
 
@@ -90,6 +100,20 @@ Band band_of(DType type) noexcept {
       return {{32, 16, true, 0}, {5, 8, 40}};
     case DType::iq4_xs:
       return {{32, 16, true, 31}, {20, 20, 40}};
+    case DType::iq3_xxs:
+      return {{32, 15.5, true, 15}, {80, 110, 130}};
+    case DType::iq3_s:
+      return {{32, 15, true, 15}, {25, 110, 35}};
+    case DType::iq2_xxs:
+      return {{32, 4.9, true, 15}, {16, 20, 25}};
+    case DType::iq2_xs:
+      return {{16, 4.9, true, 15}, {10, 15, 25}};
+    case DType::iq2_s:
+      return {{16, 4.9, true, 15}, {5, 8, 10}};
+    case DType::iq1_s:
+      return {{32, 2, true, 7}, {1.5, 3.5, 3}};
+    case DType::iq1_m:
+      return {{16, 2, true, 7}, {150, 1500, 10}};
     case DType::q1_0:
     case DType::q2_0:
     case DType::tq1_0:

@@ -46,21 +46,29 @@ class MixRules {
     std::uint64_t count;
     bool within_first(std::uint64_t parts) const noexcept { return index < count / parts; }
     bool is_outer_or_third() const noexcept;
+    bool is_between_eighths() const noexcept;
   };
 
+  Place place_of(std::string_view name, std::uint64_t seen) const;
+
+  std::optional<MixPick> below_three_bits(TensorRole role);
   std::optional<MixPick> output(std::uint64_t cols) const;
   std::optional<MixPick> token_embedding() const;
   std::optional<MixPick> expert_or_not(TensorRole role, const Shape& shape) const;
   std::optional<MixPick> attention_value(std::uint64_t index) const;
   std::optional<MixPick> attention_value_by_mix(std::uint64_t index) const;
   std::optional<MixPick> attention_key() const;
+  std::optional<MixPick> attention_query() const;
   std::optional<MixPick> attention_output() const;
   std::optional<MixPick> ffn_down(Place place) const;
+  std::optional<MixPick> ffn_gate_or_up(Place place) const;
 
   Setting setting_;
   MixFacts facts_;
   std::uint64_t values_seen_ = 0;
   std::uint64_t downs_seen_ = 0;
+  std::uint64_t gates_seen_ = 0;
+  std::uint64_t ups_seen_ = 0;
 };
 
 }  // namespace qtz

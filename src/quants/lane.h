@@ -52,6 +52,19 @@ struct ScalarLane {
   /// table[index] in every lane; the index must be inside the table.
   QTZ_LANE_OP F gather(const float* table, I index) { return table[index]; }
 
+  /// `table` is N = 4 or 8 floats over and over, in as many vectors as hold N of them, at least one. Of
+  /// these, the float that the lowest bits of the index say, in every lane.
+  template <std::size_t N>
+  QTZ_LANE_OP F lookup(const F* table, I index) {
+    return table[index & I(N - 1)];
+  }
+
+  // Across the lanes, what is the same in any order: the smallest of all, no NaN among them; the first lane
+  // where m is true, and it is in one.
+  QTZ_LANE_OP float smallest(F a) { return a; }
+  QTZ_LANE_OP std::int32_t smallest(I a) { return a; }
+  QTZ_LANE_OP std::size_t first_true(M) { return 0; }
+
   // Transposing memory: lane l belongs to rows[l]. load: out[i] = element i of each row. store: word i of
   // each row.
   QTZ_LANE_OP void load_transposed(const float* const (&rows)[width], F (&out)[width]) { out[0] = *rows[0]; }

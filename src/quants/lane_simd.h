@@ -116,6 +116,80 @@ struct SimdLane {
 #endif
   }
 
+  template <std::size_t N>
+  QTZ_LANE_OP F lookup(const F* table, I index) {
+    if constexpr (width == 4) {
+      alignas(16) std::int32_t at[4];
+      alignas(16) float all[N];
+      for (std::size_t i = 0; i < N / 4; ++i) table[i].store_aligned(all + 4 * i);
+      (index & I(N - 1)).store_aligned(at);
+      return F(_mm_setr_ps(all[at[0]], all[at[1]], all[at[2]], all[at[3]]));
+    }
+#if defined(__AVX2__)
+    else if constexpr (width == 8) {
+      if constexpr (N == 4) return F(_mm256_permutevar_ps(*table, index));
+      return F(_mm256_permutevar8x32_ps(*table, index));
+    }
+#endif
+#if defined(__AVX512BW__)
+    else if constexpr (width == 16) {
+      if constexpr (N == 4) return F(_mm512_permutevar_ps(*table, index));
+      return F(_mm512_permutexvar_ps(index, *table));
+    }
+#endif
+  }
+
+  QTZ_LANE_OP float smallest(F a) {
+    if constexpr (width == 4) {
+      const __m128 halves = _mm_min_ps(a, _mm_movehl_ps(a, a));
+      return _mm_cvtss_f32(_mm_min_ss(halves, _mm_shuffle_ps(halves, halves, 1)));
+    }
+#if defined(__AVX2__)
+    else if constexpr (width == 8) {
+      const __m128 quarter = _mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+      const __m128 halves = _mm_min_ps(quarter, _mm_movehl_ps(quarter, quarter));
+      return _mm_cvtss_f32(_mm_min_ss(halves, _mm_movehdup_ps(halves)));
+    }
+#endif
+#if defined(__AVX512BW__)
+    else if constexpr (width == 16) {
+      return _mm512_reduce_min_ps(a);
+    }
+#endif
+  }
+  QTZ_LANE_OP std::int32_t smallest(I a) {
+    if constexpr (width == 4) {
+      alignas(16) std::int32_t all[4];
+      a.store_aligned(all);
+      const std::int32_t low = all[0] < all[1] ? all[0] : all[1], high = all[2] < all[3] ? all[2] : all[3];
+      return low < high ? low : high;
+    }
+#if defined(__AVX2__)
+    else if constexpr (width == 8) {
+      const __m128i quarter = _mm_min_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+      const __m128i halves = _mm_min_epi32(quarter, _mm_shuffle_epi32(quarter, 0x4E));
+      return _mm_cvtsi128_si32(_mm_min_epi32(halves, _mm_shuffle_epi32(halves, 0xB1)));
+    }
+#endif
+#if defined(__AVX512BW__)
+    else if constexpr (width == 16) {
+      return _mm512_reduce_min_epi32(a);
+    }
+#endif
+  }
+
+  QTZ_LANE_OP std::size_t first_true(M m) {
+    unsigned lanes = 0;
+    if constexpr (width == 4) lanes = static_cast<unsigned>(_mm_movemask_ps(m));
+#if defined(__AVX2__)
+    if constexpr (width == 8) lanes = static_cast<unsigned>(_mm256_movemask_ps(m));
+#endif
+#if defined(__AVX512BW__)
+    if constexpr (width == 16) lanes = static_cast<unsigned>(static_cast<__mmask16>(m));
+#endif
+    return static_cast<std::size_t>(std::countr_zero(lanes));
+  }
+
   QTZ_LANE_OP void load_transposed(const float* const (&rows)[width], F (&out)[width]) {
     transpose_load(rows, out);
   }

@@ -46,7 +46,7 @@ def numeric(id, name, build, piece, types=("Q8_0", "Q4_K", "Q4_0")):
     return Case(id, name, build, NAME, commands(types), 6, piece, at="a.weight")
 
 
-ALL = ("Q8_0", "Q4_0", "Q5_1", "IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0")
+ALL = ("Q8_0", "Q4_0", "Q5_1", "IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0", "IQ3_S")
 
 
 def finite(id, name, build, piece="ok", types=ALL, more=""):

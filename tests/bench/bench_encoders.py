@@ -18,7 +18,9 @@ import numpy as np
 
 # enum ggml_type
 GGML_TYPES = dict(Q4_0=2, Q4_1=3, Q5_0=6, Q5_1=7, Q8_0=8, Q2_K=10, Q3_K=11, Q4_K=12, Q5_K=13, Q6_K=14, IQ4_NL=20, IQ4_XS=23, TQ1_0=34, TQ2_0=35,
-                  MXFP4=39, NVFP4=40, Q1_0=41, Q2_0=42)
+                  MXFP4=39, NVFP4=40, Q1_0=41, Q2_0=42, IQ3_XXS=18, IQ3_S=21, IQ2_XXS=16, IQ2_XS=17, IQ2_S=22, IQ1_S=19, IQ1_M=29)
+# ggml ends the process without importance.
+IMPORTANCE_ONLY = {"IQ2_XXS", "IQ2_XS", "IQ1_S"}
 COLS = 4096
 ROWS = 1024
 TILE_ROWS = 16
@@ -73,12 +75,16 @@ def main():
         best_qtz = {}
         for _ in range(arguments.rounds):
             for with_importance in (False, True):
+                if not with_importance and type_name in IMPORTANCE_ONLY:
+                    continue
                 rate = ggml.weights_per_second(type_name, with_importance)
                 best_ggml[with_importance] = max(best_ggml[with_importance], rate)
             for key, rate in qtz_rates(arguments.qtz, type_name, backends).items():
                 best_qtz[key] = max(best_qtz.get(key, 0.0), rate)
         for with_importance, operation in ((False, "encode"), (True, "encode+importance")):
             base = best_ggml[with_importance]
+            if base == 0.0:
+                continue
             cells = (best_qtz[backend, operation] for backend in backends)
             row = "".join(f"{rate / 1e6:9.1f} ({rate / base:5.1f}x)" for rate in cells)
             print(f"{type_name:8}{'yes' if with_importance else 'no':12}{base / 1e6:8.1f}{row}", flush=True)

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Real llama.cpp (through cyllama) in a process of its own.
 
-  llama_worker.py quantize IN.gguf OUT.gguf FILE_TYPE_NUMBER
+  llama_worker.py quantize IN.gguf OUT.gguf FILE_TYPE_NUMBER [IMATRIX.gguf]
   llama_worker.py logits MODEL.gguf IDS.json OUT.npy [--exact]
   llama_worker.py tokens MODEL.gguf TEXT_FILE
   llama_worker.py cut MODEL.gguf TEXTS.json OUT.json [--add-special] [--parse-special]
 """
 
+import ctypes
 import json
 import sys
 
+import gguf
 import numpy
 from cyllama.llama import llama_cpp
 
@@ -22,11 +24,51 @@ class Model(llama_cpp.LlamaModel):
         return self.get_vocab().n_vocab
 
 
-def quantize(source, target, file_type):
+class Importance(ctypes.Structure):
+    """llama_model_imatrix_data; a null name ends the list."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("data", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+class QuantizeParams(ctypes.Structure):
+    """The start of llama_model_quantize_params."""
+
+    _fields_ = [
+        *((name, ctypes.c_int32) for name in ("nthread", "ftype", "output_tensor_type", "token_embedding_type")),
+        ("flags", ctypes.c_bool * 6),
+        ("imatrix", ctypes.c_void_p),
+    ]
+
+
+def set_importance(params, path):
+    """Points cyllama's parameters, which hide that field, at the values of an importance matrix; returns what must live
+    as long as they do."""
+    sums = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
+    values = {}
+    for name, data in sums.items():
+        if name.endswith(".in_sum2"):
+            counts = sums[name.replace(".in_sum2", ".counts")].astype(numpy.float32)
+            values[name.removesuffix(".in_sum2")] = (data.reshape(counts.size, -1) / counts.reshape(-1, 1)).ravel()
+    entries = (Importance * (len(values) + 1))()
+    for entry, (name, each) in zip(entries, values.items()):
+        entry.name, entry.data, entry.size = name.encode(), each.ctypes.data, each.size
+    # The C structure lies inside the Python object, after its head: five of its fields tell where.
+    for offset in range(16, params.__sizeof__() - ctypes.sizeof(QuantizeParams) + 1, 8):
+        inside = QuantizeParams.from_address(id(params) + offset)
+        found = (inside.nthread, inside.ftype, inside.output_tensor_type, inside.token_embedding_type, inside.imatrix)
+        if found == (params.nthread, params.ftype, params.output_tensor_type, params.token_embedding_type, None):
+            inside.imatrix = ctypes.addressof(entries)
+            return values, entries
+    sys.exit("cyllama's quantization parameters are not what they were")
+
+
+def quantize(source, target, file_type, imatrix=None):
     params = llama_cpp.LlamaModelQuantizeParams()
     params.ftype = int(file_type)
     params.nthread = 2
+    kept = set_importance(params, imatrix) if imatrix else None
     llama_cpp.model_quantize(source, target, params)
+    del kept
 
 
 def open_model(path):

@@ -67,6 +67,26 @@ def metadata(path):
     return {key: field.contents() for key, field in reader.fields.items() if not key.startswith("GGUF.")}
 
 
+def write_imatrix(path, model):
+    """An importance matrix with made-up values for all matrices of a model's blocks."""
+    rng = numpy.random.default_rng(7)
+    writer = gguf.GGUFWriter(path, arch="imatrix")
+    writer.add_type("imatrix")
+    writer.add_array("imatrix.datasets", ["made up"])
+    writer.add_uint32("imatrix.chunk_count", 3)
+    writer.add_uint32("imatrix.chunk_size", 512)
+    for tensor in gguf.GGUFReader(model).tensors:
+        if tensor.name.startswith("blk.") and len(tensor.shape) > 1:
+            values = rng.gamma(0.5, size=(1, int(tensor.shape[0]))).astype(numpy.float32)
+            writer.add_tensor(tensor.name + ".in_sum2", 7 * values)
+            writer.add_tensor(tensor.name + ".counts", numpy.full((1, 1), 7, dtype=numpy.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 def architecture_folders():
     """The folders with reference logits that a checkpoint can be made from."""
     return sorted(path.parent for path in ARCHITECTURES.glob("*/logits.npy"))

@@ -7,7 +7,7 @@ import gguf
 import numpy
 from safetensors import safe_open
 
-from support import DEMO, FolderTestCase, metadata, run_qtz, tensor_hashes
+from support import DEMO, FolderTestCase, metadata, run_qtz, tensor_hashes, write_imatrix
 
 # File types, with the lowest signal-to-noise ratio in dB that a decoded demo tensor may have.
 DECODED = {"F16": 60, "BF16": 200, "Q8_0": 40, "Q4_0": 15, "Q5_1": 20, "Q4_K_M": 17, "Q6_K": 25, "Q2_K": 6, "Q3_K_M": 10}
@@ -63,10 +63,13 @@ class ReadersAgree(FolderTestCase):
                     self.assertGreater(10 * numpy.log10(signal / max(noise, 1e-300)), lowest, tensor.name)
 
     def test_gguf_decodes_what_qtz_decodes(self):
-        for block_type in ("TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q4_K", "IQ4_XS"):
+        imatrix = write_imatrix(self.folder / "made-up.imatrix.gguf", self.quantize(DEMO, "BF16"))
+        grids = ("IQ3_XXS", "IQ3_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_S", "IQ1_M")
+        for block_type in ("TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q4_K", "IQ4_XS", *grids):
             with self.subTest(block_type):
                 path = self.folder / f"all-{block_type}.gguf"
-                run_qtz("quantize", DEMO, "--type", "Q8_0", "--tensor-type", f".*={block_type}", "-o", path, "-q")
+                command = ["quantize", DEMO, "--type", "Q8_0", "--tensor-type", f".*={block_type}"]
+                run_qtz(*command, "--imatrix", imatrix, "-o", path, "-q")
                 back = self.folder / f"back-{block_type}.gguf"
                 run_qtz("quantize", path, "--type", "F32", "--allow-requantize", "-o", back, "-q")
                 ours = {t.name: t.data.ravel() for t in gguf.GGUFReader(back).tensors}

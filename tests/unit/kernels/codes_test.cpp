@@ -24,22 +24,26 @@ std::vector<DType> types_with_codes() {
 TEST(Codes, AreThoseOfEveryQuantizedTypeThatIsWritten) {
   EXPECT_FALSE(has_codes(DType::f32));
   EXPECT_FALSE(has_codes(DType::bf16));
-  EXPECT_EQ(
-      types_with_codes(),
-      (std::vector<DType>{DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0, DType::q2_k,
-                          DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs,
-                          DType::tq1_0, DType::tq2_0, DType::mxfp4, DType::nvfp4, DType::q1_0, DType::q2_0}));
+  EXPECT_EQ(types_with_codes(),
+            (std::vector<DType>{DType::q4_0,    DType::q4_1,   DType::q5_0,  DType::q5_1,    DType::q8_0,
+                                DType::q2_k,    DType::q3_k,   DType::q4_k,  DType::q5_k,    DType::q6_k,
+                                DType::iq4_nl,  DType::iq4_xs, DType::tq1_0, DType::tq2_0,   DType::mxfp4,
+                                DType::nvfp4,   DType::q1_0,   DType::q2_0,  DType::iq3_xxs, DType::iq3_s,
+                                DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq1_s,   DType::iq1_m}));
 }
 
 TEST(Codes, GrowWithTheValuesOfAPiece) {
   const Backend& scalar = select_backend("scalar");
   const std::map<DType, std::pair<int, int>> ranges = {
-      {DType::q4_0, {-8, 7}},   {DType::q4_1, {0, 15}},     {DType::q5_0, {-16, 15}},
-      {DType::q5_1, {0, 31}},   {DType::q8_0, {-127, 127}}, {DType::q2_k, {0, 3}},
-      {DType::q3_k, {-4, 3}},   {DType::q4_k, {0, 15}},     {DType::q5_k, {0, 31}},
-      {DType::q6_k, {-32, 31}}, {DType::iq4_nl, {0, 15}},   {DType::iq4_xs, {0, 15}},
-      {DType::tq1_0, {-1, 1}},  {DType::tq2_0, {-1, 1}},    {DType::mxfp4, {0, 15}},
-      {DType::nvfp4, {0, 15}},  {DType::q1_0, {-1, 1}},     {DType::q2_0, {-1, 1}}};
+      {DType::q4_0, {-8, 7}},      {DType::q4_1, {0, 15}},     {DType::q5_0, {-16, 15}},
+      {DType::q5_1, {0, 31}},      {DType::q8_0, {-127, 127}}, {DType::q2_k, {0, 3}},
+      {DType::q3_k, {-4, 3}},      {DType::q4_k, {0, 15}},     {DType::q5_k, {0, 31}},
+      {DType::q6_k, {-32, 31}},    {DType::iq4_nl, {0, 15}},   {DType::iq4_xs, {0, 15}},
+      {DType::tq1_0, {-1, 1}},     {DType::tq2_0, {-1, 1}},    {DType::mxfp4, {0, 15}},
+      {DType::nvfp4, {0, 15}},     {DType::q1_0, {-1, 1}},     {DType::q2_0, {-1, 1}},
+      {DType::iq3_xxs, {-62, 62}}, {DType::iq3_s, {-15, 15}},  {DType::iq2_xxs, {-43, 43}},
+      {DType::iq2_xs, {-43, 43}},  {DType::iq2_s, {-43, 43}},  {DType::iq1_s, {-9, 9}},
+      {DType::iq1_m, {-9, 9}}};
   for (const DType type : types_with_codes()) {
     SCOPED_TRACE(name_of(type));
     std::vector<float> values(256);

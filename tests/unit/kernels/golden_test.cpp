@@ -35,6 +35,7 @@ class Golden : public testing::TestWithParam<std::tuple<DType, std::string>> {
   void expect_golden(const GoldenSet& set) const {
     for (const bool weighted : {false, true}) {
       const auto want = set.expected(type(), weighted);
+      if (!want && !weighted && traits(type()).needs_importance) continue;  // ggml refuses to make any
       ASSERT_TRUE(want.has_value()) << "no golden bytes in " << set.folder;
       const auto got = encode(set, weighted ? set.importance.data() : nullptr, set.rows);
       ASSERT_EQ(got.size(), want->size());
@@ -50,7 +51,7 @@ TEST_P(Golden, BytesAreGgmls) {
 
 TEST_P(Golden, BytesAreGgmlsOnTheSharedSet) {
   if (!shared_golden().present()) GTEST_SKIP() << "no " << shared_golden().folder;
-  if (!shared_golden().expected(type(), false)) GTEST_SKIP() << "the shared set has no " << name_of(type());
+  if (!shared_golden().expected(type(), true)) GTEST_SKIP() << "the shared set has no " << name_of(type());
   expect_golden(shared_golden());
 }
 

@@ -69,6 +69,37 @@ TYPED_TEST(Lane, ComparisonsWithNanAreFalseExceptNotEqual) {
   EXPECT_TRUE(L::all(L::ne(F(kNan), F(kNan))));
 }
 
+TYPED_TEST(Lane, LookupTakesTheLowestBitsOfTheIndex) {
+  using L = TypeParam;
+  using F = typename L::F;
+  using I = typename L::I;
+  constexpr float kNumbers[8] = {0, 10, 20, 30, 40, 50, 60, 70};
+  F four[4], eight[8];  // more than any of these lanes needs
+  for (std::size_t i = 0; i < 4; ++i) four[i] = L::load(kNumbers + i * L::width % 4);
+  for (std::size_t i = 0; i < 8; ++i) eight[i] = L::load(kNumbers + i * L::width % 8);
+  for (int index = 0; index < 40; ++index) {
+    EXPECT_EQ(this->first(L::template lookup<4>(four, I(index))), 10.0f * static_cast<float>(index % 4));
+    EXPECT_EQ(this->first(L::template lookup<8>(eight, I(index))), 10.0f * static_cast<float>(index % 8));
+  }
+}
+
+TYPED_TEST(Lane, SmallestAndFirstTrueLookAtAllLanes) {
+  using L = TypeParam;
+  for (std::size_t lane = 0; lane < L::width; ++lane) {
+    float numbers[L::width];
+    std::int32_t whole[L::width];
+    for (std::size_t i = 0; i < L::width; ++i) {
+      numbers[i] = i == lane ? -2.5f : static_cast<float>(i);
+      whole[i] = i == lane ? -7 : static_cast<std::int32_t>(i);
+    }
+    const auto v = L::load(numbers);
+    EXPECT_EQ(L::smallest(v), -2.5f);
+    EXPECT_EQ(L::smallest(L::load_i32(reinterpret_cast<const std::byte*>(whole))), -7);
+    EXPECT_EQ(L::first_true(L::lt(v, typename L::F(0.0f))), lane);
+  }
+  EXPECT_EQ(L::first_true(L::lt(typename L::F(1.0f), typename L::F(2.0f))), 0u);
+}
+
 TYPED_TEST(Lane, NegateAndAbsKeepZerosAndInfinities) {
   using L = TypeParam;
   using F = typename L::F;

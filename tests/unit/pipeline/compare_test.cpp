@@ -108,15 +108,15 @@ TEST(Compare, TakesWhatIsNoNumberOnOneSideForAnInfiniteError) {
 
 TEST(Compare, ComparesTheBytesOfWhatCannotBeDecoded) {
   const auto model_with = [](std::byte last) {
-    std::vector<std::byte> blocks(4 * row_bytes(DType::iq2_xs, 256), std::byte{0x21});
+    std::vector<std::byte> blocks(4 * row_bytes(DType::q8_k, 256), std::byte{0x21});
     blocks.at(7) = last;
-    return model_of({{"blk.1.ffn_up.weight",
-                      std::make_shared<MemoryExpr>(Shape{4, 256}, DType::iq2_xs, blocks), DType::iq2_xs}});
+    return model_of({{"blk.1.ffn_up.weight", std::make_shared<MemoryExpr>(Shape{4, 256}, DType::q8_k, blocks),
+                      DType::q8_k}});
   };
   const GgufModel a = model_with(std::byte{1});
   EXPECT_TRUE(compare(a, model_with(std::byte{1})).tensors.at(0).equal());
   EXPECT_EQ(compare(a, model_with(std::byte{2})).tensors.at(0).problem,
-            "cannot take IQ2_XS apart; the bytes differ");
+            "cannot take Q8_K apart; the bytes differ");
 }
 
 TEST(Compare, FindsLayerAndRoleInAnyNames) {

@@ -4,6 +4,7 @@
 
 #include "planned_models.h"
 #include "qtz/core/error.h"
+#include "support/expect_error.h"
 
 namespace qtz {
 namespace {
@@ -50,7 +51,7 @@ TEST(MixRules, RowsThatNoBlockFitsBecomeF16WhereLlamaQuantizeGivesUp) {
   GgufModel model =
       model_of({planned("blk.0.ssm_dt.weight", {512, 16}), planned("output.weight", {64, 256})});
   for (const char* type : {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "IQ4_NL", "Q4_K_M", "IQ4_XS", "TQ1_0",
-                           "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0"}) {
+                           "TQ2_0", "MXFP4_MOE", "Q1_0", "Q2_0", "IQ1_S", "IQ2_XS", "IQ3_M"}) {
     const QuantPlan plan = make_plan(model, find_file_type(type), {});
     EXPECT_EQ(entry_of(plan, "blk.0.ssm_dt.weight").type, DType::f16) << type;
     EXPECT_TRUE(entry_of(plan, "blk.0.ssm_dt.weight").fallback) << type;
@@ -62,9 +63,12 @@ TEST(MixRules, RowsOfWholeSmallBlocksTakeTheNearestLegacyType) {
   const GgufModel model =
       model_of({planned("blk.0.attn_q.weight", {512, 96}), planned("output.weight", {64, 96})});
   const std::pair<const char*, DType> wanted[] = {
-      {"Q2_K", DType::q4_0},   {"Q3_K_S", DType::q4_0}, {"Q4_K_S", DType::q5_0},
-      {"Q5_K_S", DType::q5_1}, {"Q6_K", DType::q8_0},   {"IQ4_XS", DType::iq4_nl},
-      {"TQ1_0", DType::q4_0},  {"TQ2_0", DType::q4_0},  {"Q2_0", DType::q4_0},
+      {"Q2_K", DType::q4_0},      {"Q3_K_S", DType::q4_0},  {"Q4_K_S", DType::q5_0},
+      {"Q5_K_S", DType::q5_1},    {"Q6_K", DType::q8_0},    {"IQ4_XS", DType::iq4_nl},
+      {"TQ1_0", DType::q4_0},     {"TQ2_0", DType::q4_0},   {"Q2_0", DType::q4_0},
+      {"IQ1_S", DType::iq4_nl},   {"IQ1_M", DType::iq4_nl}, {"IQ2_XXS", DType::iq4_nl},
+      {"IQ2_XS", DType::iq4_nl},  {"IQ2_S", DType::iq4_nl}, {"IQ2_M", DType::iq4_nl},
+      {"IQ3_XXS", DType::iq4_nl}, {"IQ3_S", DType::iq4_nl},
   };
   for (const auto& [file_type, type] : wanted) {
     EXPECT_EQ(type_in(model, file_type, "blk.0.attn_q.weight"), type) << file_type;
@@ -109,6 +113,99 @@ TEST(MixRules, TernaryFilesKeepFourBitsForEmbeddings) {
     EXPECT_EQ(name_of(type_in(dense_model(2), type, "blk.1.ffn_down.weight")), type);
   }
   EXPECT_EQ(type_in(dense_model(2), "Q1_0", "token_embd.weight"), DType::q1_0);
+}
+
+/// The types of one layer of 16, of its surroundings, and of the first ffn_down.
+struct Layer {
+  const char* file_type;
+  DType output, embedding, q, k, v, attention_output, gate, up, down, first_down;
+};
+
+void expect_layer(const GgufModel& model, const Layer& want, std::uint32_t layer) {
+  const std::string block = "blk." + std::to_string(layer) + ".";
+  const std::pair<std::string, DType> types[] = {
+      {"output.weight", want.output},         {"token_embd.weight", want.embedding},
+      {block + "attn_q.weight", want.q},      {block + "attn_k.weight", want.k},
+      {block + "attn_v.weight", want.v},      {block + "attn_output.weight", want.attention_output},
+      {block + "ffn_gate.weight", want.gate}, {block + "ffn_up.weight", want.up},
+      {block + "ffn_down.weight", want.down}, {"blk.0.ffn_down.weight", want.first_down}};
+  ModelOrigin origin;
+  origin.has_importance = true;
+  const std::vector<TensorChoice> choices =
+      choose_types(find_file_type(want.file_type), model.tensors, model.metadata, origin, {});
+  for (const auto& [name, type] : types) {
+    const auto at = std::find_if(model.tensors.begin(), model.tensors.end(),
+                                 [&](const ModelTensor& tensor) { return tensor.name == name; });
+    const TensorChoice& choice = choices.at(static_cast<std::size_t>(at - model.tensors.begin()));
+    EXPECT_EQ(name_of(choice.type), name_of(type)) << want.file_type << " " << name << ": " << choice.why;
+  }
+}
+
+TEST(MixRules, GridsOfFewBitsAreMixedWithRicherTypes) {
+  using enum DType;
+  // File type, output, token_embd, then of layer 5 q, k, v, attn_output, gate, up, down, and the first down.
+  const Layer kSeparateHeads[] = {
+      {"IQ1_S", q5_k, q2_k, iq1_s, iq1_s, q2_k, iq2_xxs, iq1_s, iq1_s, iq1_s, q2_k},
+      {"IQ1_M", q5_k, q2_k, iq1_m, iq1_m, q2_k, iq2_xxs, iq1_m, iq1_m, iq1_m, q2_k},
+      {"IQ2_XXS", q5_k, q2_k, iq2_xxs, iq2_xxs, q2_k, iq2_xxs, iq2_xxs, iq2_xxs, iq2_xxs, q2_k},
+      {"IQ2_XS", q5_k, q2_k, iq2_xs, iq2_xs, q2_k, iq2_xs, iq2_xs, iq2_xs, iq2_xs, q2_k},
+      {"IQ2_S", q5_k, iq3_s, iq2_xs, iq2_xs, iq3_s, iq3_s, iq2_xs, iq2_xs, iq2_xs, iq3_s},
+      {"IQ2_M", q5_k, iq3_s, iq2_s, iq2_s, iq3_s, iq3_s, iq2_s, iq2_s, iq2_s, iq3_s},
+      {"IQ3_XXS", q5_k, iq3_s, iq2_s, iq2_s, iq3_xxs, iq3_s, iq3_xxs, iq3_xxs, iq3_xxs, iq3_xxs},
+      {"IQ3_XS", q6_k, iq3_s, iq3_xxs, iq3_xxs, iq3_s, iq3_s, iq3_xxs, iq3_xxs, iq3_s, iq3_s},
+      {"IQ3_S", q6_k, iq3_s, iq3_s, iq3_s, iq3_s, iq3_s, iq3_s, iq3_s, iq3_s, iq3_s},
+      {"IQ3_M", q6_k, iq3_s, iq3_s, iq3_s, q4_k, q4_k, iq3_s, iq3_s, iq3_s, q4_k},
+  };
+  for (const Layer& layer : kSeparateHeads) {
+    expect_layer(dense_model(16, false, 8, 4), layer, 5);
+    // Grouped heads have small values, and with 8 experts attention is small.
+    Layer grouped = layer;
+    grouped.v = q4_k;
+    expect_layer(dense_model(16, false, 8, 2), grouped, 5);
+    GgufModel experts = dense_model(16, false, 8, 4);
+    set_number(experts, "expert_count", 8);
+    const bool few_bits = layer.output == q5_k && layer.file_type != std::string_view("IQ3_XXS");
+    Layer eight = layer;
+    eight.k = eight.v = few_bits ? q4_k : q8_0;
+    eight.attention_output = q5_k;
+    expect_layer(experts, eight, 5);
+  }
+  // Layers 0 and 1, and 14 and 15, are the outer eighths of IQ3_XS.
+  Layer outer = kSeparateHeads[7];
+  outer.gate = outer.up = iq3_s;
+  for (const std::uint32_t layer : {0u, 1u, 14u, 15u})
+    expect_layer(dense_model(16, false, 8, 4), outer, layer);
+}
+
+TEST(MixRules, TheFirstDownOfFewBitsIsFirstInTheCountEvenWithExperts) {
+  // llama-quantize looks at the name for the layer with experts, but not in these mixes.
+  GgufModel model = model_of({planned("blk.0.ffn_up.weight", {256, 256}),
+                              planned("blk.9.ffn_down_exps.weight", {4, 256, 256}),
+                              planned("blk.10.ffn_down_exps.weight", {4, 256, 256})});
+  set_number(model, "block_count", 16);
+  set_number(model, "expert_count", 4);
+  ModelOrigin origin;
+  origin.has_importance = true;
+  const auto types_of = [&](const char* file_type) {
+    std::vector<DType> types;
+    for (const TensorChoice& each :
+         choose_types(find_file_type(file_type), model.tensors, model.metadata, origin, {})) {
+      types.push_back(each.type);
+    }
+    return types;
+  };
+  EXPECT_EQ(types_of("IQ2_M"), (std::vector<DType>{DType::iq2_s, DType::iq3_s, DType::iq3_s}));
+  EXPECT_EQ(types_of("IQ3_M"), (std::vector<DType>{DType::iq3_s, DType::iq3_s, DType::iq3_s}));
+}
+
+TEST(MixRules, GridsOfFewBitsAreRefusedWithoutAnImportanceMatrix) {
+  for (const char* type : {"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS", "IQ3_XS"}) {
+    const auto plan = [&] { make_plan(dense_model(2), find_file_type(type), {}); };
+    expect_error(ErrorKind::usage, std::string(type) + " needs importance values for", plan);
+    expect_error(ErrorKind::usage, "give an importance matrix of this model with --imatrix", plan);
+  }
+  for (const char* type : {"IQ3_S", "IQ3_M"})
+    EXPECT_NO_THROW(make_plan(dense_model(2), find_file_type(type), {}));
 }
 
 TEST(MixRules, ExpertsAloneBecomeMxfp4) {

@@ -286,7 +286,7 @@ TEST(Requantizing, NeedsPermissionUnlessTheTypeStays) {
 TEST(Requantizing, OfATypeThatCanOnlyBeCopiedIsRefusedUnlessItIsCopied) {
   GgufModel model = model_of({planned("output.weight", {64, 256}, DType::q8_1),
                               planned("blk.0.attn_q.weight", {64, 256}, DType::bf16),
-                              planned("blk.0.attn_norm.weight", {256}, DType::iq2_xxs)});
+                              planned("blk.0.attn_norm.weight", {256}, DType::q8_k)});
   model.from_gguf = true;
   for (const bool allow : {false, true}) {
     PlanOptions options;
