@@ -70,7 +70,9 @@ struct Band {
 //   IQ1_M          106    990   8.3         6.0
 //
 // Grids have no point for all weights of two values, which is the worst for most of them; IQ3_S loses what is
-// behind a sub-block of zeros (iq3_s.h); IQ1_M weighs by x^2 without importance, and hardly sees zeros.
+// behind a sub-block of zeros (iq3_s.h); IQ1_M weighs by x^2 without importance, and hardly sees zeros. Its
+// limit with importance must be below a neighbour's row and is below what the harshest importance makes of
+// two values.
 constexpr double kNearest = 1.1;
 constexpr double kNearestScale = 10;  // how often the rounding of the scale counts
 
@@ -113,7 +115,7 @@ Band band_of(DType type) noexcept {
     case DType::iq1_s:
       return {{32, 2, true, 7}, {1.5, 3.5, 3}};
     case DType::iq1_m:
-      return {{16, 2, true, 7}, {150, 1500, 10}};
+      return {{16, 2, true, 7}, {150, 1500, 4.5}};
     case DType::q1_0:
     case DType::q2_0:
     case DType::tq1_0:

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <vector>
 
 #include "qtz/core/bytes.h"
@@ -84,8 +83,9 @@ NonfiniteCount count_nonfinite(std::span<const float> values) noexcept {
 namespace {
 
 /// The largest sound ratio of noise to signal. Two or three levels may well lose all weights but the largest;
-/// of those types only scales out of range are seen. Points of a grid have the levels of what importance
-/// leans on: what has none may come out with the wrong sign (measured: up to 4.2), and far larger with IQ1.
+/// of those types only scales out of range are seen. With a grid, sums that overflow leave zeros (where ggml
+/// ends the process or does the same), and sparse weights, or large ones without importance, may do no
+/// better: that is refused too.
 double worst_noise(DType type) noexcept {
   switch (type) {
     case DType::q1_0:
@@ -98,10 +98,9 @@ double worst_noise(DType type) noexcept {
     case DType::iq2_xxs:
     case DType::iq2_xs:
     case DType::iq2_s:
-      return 6;
     case DType::iq1_s:
     case DType::iq1_m:
-      return std::numeric_limits<double>::infinity();
+      return 0.99;
     default:
       return 0.5;  // the others stay below 0.2 even around an outlier
   }

@@ -99,14 +99,15 @@ void ImportanceUse::describe(KvList& metadata) const {
 
 void require_importance(const FileType& file_type, std::span<const PlanEntry> entries) {
   constexpr std::size_t kShown = 8;
-  std::vector<std::string_view> missing;
+  std::vector<std::string> missing;
   for (const PlanEntry& entry : entries) {
-    if (entry.importance.empty() && needs_importance(file_type, entry)) missing.push_back(entry.name);
+    if (!entry.importance.empty() || !needs_importance(file_type, entry)) continue;
+    missing.push_back(printable(entry.name) + " (" + std::string(name_of(entry.type)) + ")");
   }
   if (missing.empty()) return;
   std::string list;
   for (std::size_t i = 0; i < std::min(kShown, missing.size()); ++i) {
-    list += (i == 0 ? "" : ", ") + printable(missing[i]);
+    list += (i == 0 ? "" : ", ") + missing[i];
   }
   if (missing.size() > kShown) list += " and " + std::to_string(missing.size() - kShown) + " more";
   throw Error(ErrorKind::usage,

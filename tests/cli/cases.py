@@ -103,6 +103,8 @@ INPUTS = [
     ("garbage", "quantize {garbage} --type Q8_0", 4, [], ["garbage.safetensors"]),
     ("garbage inspected", "inspect {garbage}", 4, [], ["garbage.safetensors"]),
     ("unknown architecture", "quantize {unknown} --type Q8_0", 4, [], ["NoSuchModelForCausalLM", "--arch"]),
+    ("type that needs an imatrix", "quantize {demo} --type IQ2_XXS -o {tmp}/no.gguf", 2, [], ["IQ2_XXS needs importance values for", "blk.0.attn_q.weight", "--imatrix"]),
+    ("tensor type that needs an imatrix", "plan {demo} --type Q8_0 --tensor-type attn_v=IQ1_M", 2, [], ["Q8_0 needs importance values for", "blk.0.attn_v.weight (IQ1_M)", "--imatrix"]),
     ("imatrix of another model", "plan {demo} --type Q4_0 --imatrix {foreign_imatrix}", 4, [], ["foreign.imatrix", "of another model", "blk.99.attn_q.weight"]),
     ("a device", "inspect /dev/null", 4, [], ["/dev/null"]),
     ("verify a safetensors file", "verify {plain}", 4, [], ["plain.safetensors", "is a safetensors file", "qtz inspect"]),

@@ -95,6 +95,16 @@ inline GgufModel dense_model(std::uint32_t layers, bool tied = false, std::uint3
   return model;
 }
 
+/// File types that are refused without an importance matrix.
+inline bool wants_importance(const FileType& type) {
+  try {
+    make_plan(dense_model(1), type, {});
+    return false;
+  } catch (const Error&) {
+    return true;
+  }
+}
+
 inline fs::path arch_folder() {
   return fs::path(QTZ_SHARED_DIR) / "data" / "arch";
 }
