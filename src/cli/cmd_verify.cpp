@@ -171,10 +171,11 @@ std::string manifest_of(const VerifyFlags& flags) {
 
 void require_source(const JobFlags& flags) {
   if (!flags.input.empty()) return;
-  const bool makes_sense =
-      flags.imatrix.empty() && flags.include_weights.empty() && flags.exclude_weights.empty() &&
-      flags.model_name.empty() && flags.metadata.empty() && flags.override_kv.empty() &&
-      flags.prune_layers.empty() && flags.architecture.empty() && flags.tokenizer_pre.empty();
+  const bool makes_sense = flags.imatrix.empty() && flags.include_weights.empty() &&
+                           flags.exclude_weights.empty() && flags.model_name.empty() &&
+                           flags.metadata.empty() && flags.override_kv.empty() &&
+                           flags.prune_layers.empty() && flags.architecture.empty() &&
+                           flags.tokenizer_pre.empty() && flags.mtp.empty();
   if (makes_sense) return;
   throw Error(ErrorKind::usage, "flags that say how the file was made need --source",
               "name the model that it was made from with --source");

@@ -81,6 +81,14 @@ OnNan parse_on_nan(const std::string& text) {
   throw Error(ErrorKind::usage, "--on-nan is fail, zero or keep, not '" + printable(text) + "'");
 }
 
+PredictionLayers parse_mtp(const std::string& text) {
+  if (text.empty()) return PredictionLayers::by_class;
+  if (text == "keep") return PredictionLayers::keep;
+  if (text == "drop") return PredictionLayers::drop;
+  if (text == "only") return PredictionLayers::only;
+  throw Error(ErrorKind::usage, "--mtp is keep, drop or only, not '" + printable(text) + "'");
+}
+
 PlanOptions parse_plan_options(const JobFlags& flags) {
   if (!flags.include_weights.empty() && !flags.exclude_weights.empty()) {
     throw Error(ErrorKind::usage, "--include-weights and --exclude-weights exclude each other");
@@ -131,6 +139,7 @@ ModelOptions parse_model_options(const JobFlags& flags) {
     throw Error(ErrorKind::usage, "--model-name '" + printable(flags.model_name) + "' is not UTF-8");
   }
   if (!flags.metadata.empty()) options.metadata_file = flags.metadata;
+  options.prediction_layers = parse_mtp(flags.mtp);
   return options;
 }
 
@@ -182,6 +191,10 @@ void add_making_flags(CLI::App& app, JobFlags& flags) {
             "architecture, when config.json does not say or there is none");
   add_value(app, "--tokenizer-pre", flags.tokenizer_pre, "NAME", kModelGroup,
             "pre-tokenizer, when it is not recognized");
+  add_value(app, "--mtp", flags.mtp, "keep|drop|only", kModelGroup,
+            "what becomes of layers that predict further tokens (multi-token prediction)\n"
+            "keep has them in the file, drop leaves them out, only makes a file of them for speculative\n"
+            "decoding. Default: what llama.cpp's converter does for the class of the model.");
 }
 
 void add_job_flags(CLI::App& app, JobFlags& flags) {
@@ -250,7 +263,8 @@ Job make_job(const JobFlags& flags, const Backend& backend, std::string_view com
   std::vector<std::string_view> names;
   names.reserve(types.size());
   for (const FileType* type : types) names.push_back(type->name);
-  job.outputs = output_names(flags.input, flags.output, names);
+  const bool draft = model_options.prediction_layers == PredictionLayers::only;
+  job.outputs = output_names(flags.input, flags.output, names, draft ? "mtp-" : "");
 
   for (const std::string& file : {flags.imatrix, flags.recipe, flags.metadata}) {
     if (file.empty()) continue;
@@ -317,6 +331,7 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
   recipe.add("prune_layers", flags.prune_layers);
   recipe.add("arch", flags.architecture);
   recipe.add("tokenizer_pre", flags.tokenizer_pre);
+  recipe.add("mtp", flags.mtp);
   recipe.add("on_nan", flags.on_nan);
   recipe.add("keep_split", flags.keep_split);
   recipe.add("split_max_size", flags.split_max_size);

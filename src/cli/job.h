@@ -44,6 +44,7 @@ struct JobFlags {
   std::string metadata;
   std::string architecture;
   std::string tokenizer_pre;
+  std::string mtp;
   std::string on_nan;
   bool config_only = false;  ///< plan alone has it
   bool manifest = false;

@@ -65,7 +65,7 @@ std::string model_label(const fs::path& input) {
 }
 
 std::vector<fs::path> output_names(const fs::path& input, const std::string& output,
-                                   std::span<const std::string_view> types) {
+                                   std::span<const std::string_view> types, std::string_view prefix) {
   refuse_stream("an artifact", "-o", output);
   std::error_code ignored;
   const bool has_field = output.find(kTypeField) != std::string::npos;
@@ -82,7 +82,8 @@ std::vector<fs::path> output_names(const fs::path& input, const std::string& out
 
   std::vector<fs::path> names;
   for (const auto type : types) {
-    const std::string by_default = model_label(input) + "-" + std::string(type) + ".gguf";
+    const std::string by_default =
+        std::string(prefix) + model_label(input) + "-" + std::string(type) + ".gguf";
     fs::path name = output.empty() ? fs::path(by_default)
                     : into_folder  ? fs::path(output) / by_default
                                    : fs::path(replace_type(output, type));

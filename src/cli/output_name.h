@@ -19,10 +19,11 @@ void refuse_stream(std::string_view what, std::string_view flag, std::string_vie
 /// (models--ORG--NAME/snapshots/HASH) it is NAME.
 std::string model_label(const std::filesystem::path& input);
 
-/// One path per type name. Without `output`: "<label>-<TYPE>.gguf" in the working directory. A folder
+/// One path per type name. Without `output`: "<prefix><label>-<TYPE>.gguf" in the working directory. A folder
 /// (existing, or ending in a slash, or any name without ".gguf" when there are several types) holds the
 /// default names; "{type}" is replaced. Throws usage when several types would share a file.
 std::vector<std::filesystem::path> output_names(const std::filesystem::path& input, const std::string& output,
-                                                std::span<const std::string_view> types);
+                                                std::span<const std::string_view> types,
+                                                std::string_view prefix = {});
 
 }  // namespace qtz::cli

@@ -5,6 +5,7 @@
 
 #include "model/config_parts.h"
 #include "model/name_pattern.h"
+#include "model/prediction_layers.h"
 #include "model/shape_check.h"
 #include "qtz/core/checked.h"
 #include "qtz/core/error.h"
@@ -42,9 +43,10 @@ class Outline {
 
   void draw() {
     for (const TensorRule& rule : spec_.tensors) {
-      if (!has_layers(rule.target)) draw(rule, 0);
+      const bool serves = build_.first_layer == 0 || serves_prediction(rule.target);
+      if (!has_layers(rule.target) && serves) draw(rule, 0);
     }
-    for (std::uint64_t layer = 0; layer < build_.config.block_count(); ++layer) {
+    for (std::uint64_t layer = build_.first_layer; layer < build_.config.block_count(); ++layer) {
       for (const TensorRule& rule : spec_.tensors) {
         if (has_layers(rule.target)) draw(rule, layer);
       }

@@ -39,13 +39,13 @@ void warn_of_overridden_class(const ModelConfig& config, const ArchSpec& chosen,
 }
 
 /// Every tensor with the type it has in a 16-bit file.
-void take_tensors(GgufModel& model, ArchBuild& build, DType sixteen_bit, bool narrow_routers) {
+void take_tensors(GgufModel& model, ArchBuild& build, const StorageRule& rule) {
   std::size_t narrowed = 0;
   for (auto& [name, expr] : build.tensors) {
     const bool is_double = expr->dtype() == DType::f64;
     if (is_double) ++narrowed;
     TensorExprPtr ready = is_double ? widened(expr) : expr;
-    const DType type = unquantized_type(name, *ready, sixteen_bit, narrow_routers);
+    const DType type = unquantized_type(name, *ready, rule);
     model.tensors.push_back({std::move(name), std::move(ready), type});
   }
   if (narrowed > 0) {
@@ -65,7 +65,7 @@ ArchSpec choose_architecture(const ModelConfig& config, const ModelOptions& opti
 
 void complete_model(GgufModel& model, ArchBuild& build, const ArchSpec& spec, const ModelOptions& options,
                     DType sixteen_bit, GeneralSources general) {
-  take_tensors(model, build, sixteen_bit, spec.narrow_routers);
+  take_tensors(model, build, {sixteen_bit, spec});
   fit_to_gguf(model);
   sort_as_llama_cpp(model);
 

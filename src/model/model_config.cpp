@@ -19,6 +19,22 @@ constexpr std::uint64_t kMostExperts = 65'536;
 /// Other names under which multimodal configurations keep their text model.
 constexpr std::string_view kTextParts[] = {"text_config", "llm_config", "lm_config", "language_config"};
 
+/// Classes whose text part names another that it is no longer quite.
+constexpr std::string_view kOwnClasses[] = {
+    "StepVLForConditionalGeneration", "Step3p7ForConditionalGeneration", "Exaone4_5_ForConditionalGeneration",
+    "KimiK3ForConditionalGeneration", "Sarashina2VisionForCausalLM",
+};
+
+/// The text part of a multimodal configuration; nullptr if there is none.
+const JsonValue* text_part(const JsonValue& config) {
+  if (const JsonValue* thinker = config.find("thinker_config")) return thinker->find("text_config");
+  for (const std::string_view part : kTextParts) {
+    const JsonValue* text = config.find(part);
+    if (text != nullptr && text->is_object()) return text;
+  }
+  return nullptr;
+}
+
 std::string first_class(const JsonValue& config, const std::string& where) {
   const JsonValue* classes = config.find("architectures");
   if (classes == nullptr || classes->is_null()) return {};
@@ -40,13 +56,12 @@ ModelConfig::ModelConfig(JsonValue document, std::string where)
                 "a model's config.json is needed");
   }
   class_name_ = first_class(json_, where_);
-  for (const std::string_view part : kTextParts) {
-    const JsonValue* text = json_.find(part);
-    if (text == nullptr || !text->is_object()) continue;
-    json_.set_all(JsonObject(*text->as_object()));
-    if (const std::string named = first_class(json_, where_); !named.empty()) class_name_ = named;
-    break;
-  }
+  const JsonValue* text = text_part(json_);
+  if (text == nullptr || !text->is_object()) return;
+  json_.set_all(JsonObject(*text->as_object()));
+  const bool own =
+      std::find(std::begin(kOwnClasses), std::end(kOwnClasses), class_name_) != std::end(kOwnClasses);
+  if (const std::string named = first_class(json_, where_); !named.empty() && !own) class_name_ = named;
 }
 
 void ModelConfig::apply_defaults(std::string_view defaults) {
@@ -60,6 +75,10 @@ void ModelConfig::apply_defaults(std::string_view defaults) {
 
 void ModelConfig::set(std::string key, JsonValue value) {
   json_.set(std::move(key), std::move(value));
+}
+
+void ModelConfig::set_rope(std::string key, JsonValue value) {
+  rope_.set(std::move(key), std::move(value));
 }
 
 void ModelConfig::refuse(std::string_view field, std::string_view problem) const {

@@ -4,6 +4,7 @@
 #include "model/key_check.h"
 #include "model/key_rules.h"
 #include "model/model_assembly.h"
+#include "model/prediction_layers.h"
 #include "model/quantized/checkpoint_tensors.h"
 #include "qtz/core/error.h"
 #include "qtz/model/arch_spec.h"
@@ -71,6 +72,7 @@ GgufModel open_config(const fs::path& input, const ModelOptions& options) {
   ArchBuild build{config, none, path, model.architecture, keys};
   build.token_count = config.need_uint("vocab_size");
   if (spec.prepare != nullptr) spec.prepare(config);
+  settle_prediction_layers(spec, config, build, options.prediction_layers);
   config.check_plausible();
   apply_key_rules(build, spec.keys);
   outline_tensors(build, spec, weight_type(config));

@@ -6,6 +6,7 @@
 #include "model/key_rules.h"
 #include "model/model_assembly.h"
 #include "model/model_parts.h"
+#include "model/prediction_layers.h"
 #include "model/quantized/quant_methods.h"
 #include "model/shape_check.h"
 #include "model/storage_type.h"
@@ -25,8 +26,8 @@ void settle_vocabulary(ArchBuild& build, ModelConfig& config, const ArchSpec& sp
   for (const TensorRule& rule : spec.tensors) {
     if (rule.target != "token_embd.weight") continue;
     for (const TensorInfo& tensor : build.source.tensors()) {
-      const std::string name = canonical_name(tensor.name);
       if (tensor.shape.rank() != 2) continue;
+      const std::string name = table_name(spec, config, tensor.name);
       if (name == rule.source || std::string(spec.optional_prefix) + name == rule.source)
         rows = tensor.shape[0];
     }
@@ -77,7 +78,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
   ArchSpec spec = choose_architecture(config, options, model.warnings);
   config.apply_defaults(spec.defaults);
-  DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder);
+  DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder, spec.decode);
   if (spec.adapt != nullptr) spec.adapt(spec, config, checkpoint.tensors);
 
   model.source = source;
@@ -90,6 +91,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   model.notes = std::move(checkpoint.notes);
   settle_vocabulary(build, config, spec);
   if (spec.prepare != nullptr) spec.prepare(config);
+  settle_prediction_layers(spec, config, build, options.prediction_layers);
   config.check_plausible();
 
   apply_key_rules(build, spec.keys);

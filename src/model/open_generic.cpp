@@ -1,6 +1,7 @@
 // Weights without a model configuration: a GGUF under their own names, for programs that know them.
 #include "model/general_metadata.h"
 #include "model/model_parts.h"
+#include "model/prediction_layers.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 
@@ -14,6 +15,7 @@ GgufModel open_generic_model(const std::string& name, const std::shared_ptr<cons
                     ": bare weights without a config.json are written without a tokenizer",
                 "leave --tokenizer-pre out, or give the folder with the model's configuration and tokenizer");
   }
+  refuse_prediction_choice(options.prediction_layers, "a file of bare weights");
   GgufModel model;
   model.source = source;
   model.generic = true;

@@ -4,6 +4,7 @@
 
 #include "model/general_metadata.h"
 #include "model/model_parts.h"
+#include "model/prediction_layers.h"
 #include "model/tensor_ops.h"
 #include "model/tokenizer/pre_tokenizer.h"
 #include "qtz/core/error.h"
@@ -104,6 +105,7 @@ GgufModel open_gguf_model(const std::shared_ptr<const GgufSource>& source, const
     }
     model.architecture = *value->as_string();
   }
+  refuse_prediction_choice(options.prediction_layers, "a GGUF");
   if (options.architecture && *options.architecture != model.architecture) {
     if (!model.architecture.empty()) {
       throw Error(ErrorKind::usage,

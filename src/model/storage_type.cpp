@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/name_pattern.h"
 #include "qtz/core/error.h"
 
 namespace qtz {
@@ -27,6 +28,14 @@ std::string_view without_block(std::string_view name) {
 
 bool is_float(DType type) {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
+}
+
+/// Whether all that the tensor is made of has this type in the checkpoint.
+bool is_stored_as(const TensorExpr& expr, DType type) {
+  std::vector<const TensorInfo*> inputs;
+  expr.collect_inputs(inputs);
+  return std::all_of(inputs.begin(), inputs.end(),
+                     [type](const TensorInfo* input) { return input->dtype == type; });
 }
 
 /// Types of fewer than 16 bits a number: only a quantization stores them.
@@ -62,12 +71,18 @@ DType sixteen_bit_type(std::span<const TensorInfo> tensors) {
   return DType::f16;
 }
 
-DType unquantized_type(std::string_view name, const TensorExpr& expr, DType sixteen_bit,
-                       bool narrow_routers) {
+DType unquantized_type(std::string_view name, const TensorExpr& expr, const StorageRule& rule) {
   constexpr std::string_view kWeight = ".weight";
+  const ArchSpec& spec = rule.spec;
+  const DType own =
+      expr.dtype() == DType::f16 || expr.dtype() == DType::bf16 ? expr.dtype() : rule.sixteen_bit;
   if (!is_float(expr.dtype())) return expr.dtype();
   if (expr.shape().rank() <= 1 || name.ends_with("_norm.weight")) return DType::f32;
-  if (!narrow_routers) {
+  if (spec.stored_floats) return is_stored_as(expr, DType::f32) ? DType::f32 : own;
+  for (const std::string_view target : spec.f32_targets) {
+    if (match_name(target, name)) return DType::f32;
+  }
+  if (!spec.narrow_routers) {
     if (!name.ends_with(kWeight)) return DType::f32;
     std::string_view kind = without_block(name);
     kind.remove_suffix(kWeight.size());
@@ -75,7 +90,7 @@ DType unquantized_type(std::string_view name, const TensorExpr& expr, DType sixt
       return DType::f32;
     }
   }
-  return expr.dtype() == DType::f16 || expr.dtype() == DType::bf16 ? expr.dtype() : sixteen_bit;
+  return own;
 }
 
 }  // namespace qtz

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "qtz/model/arch_spec.h"
 #include "qtz/model/tensor_expr.h"
 
 namespace qtz {
@@ -19,8 +20,14 @@ std::string_view hint_for_type(DType type);
 /// The 16-bit type of a source: that of its first stored matrix of F16 or BF16, F16 when there is none.
 DType sixteen_bit_type(std::span<const TensorInfo> tensors);
 
-/// The unquantized type of the output tensor `name`: F32 as described, else its own 16-bit type,
-/// `sixteen_bit` for F32 and F64; integers stay. `narrow_routers`: only rank and norms decide.
-DType unquantized_type(std::string_view name, const TensorExpr& expr, DType sixteen_bit, bool narrow_routers);
+/// What else decides about them.
+struct StorageRule {
+  DType sixteen_bit;     ///< for matrices that have no 16-bit type of their own
+  const ArchSpec& spec;  ///< narrow_routers, f32_targets, stored_floats
+};
+
+/// The unquantized type of the output tensor `name`: F32 as described, else its own 16-bit type, or the
+/// rule's for F32 and F64; integers stay.
+DType unquantized_type(std::string_view name, const TensorExpr& expr, const StorageRule& rule);
 
 }  // namespace qtz

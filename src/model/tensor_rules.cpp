@@ -8,6 +8,7 @@
 
 #include "model/folder_file.h"
 #include "model/name_pattern.h"
+#include "model/prediction_layers.h"
 #include "model/quantized/checkpoint_tensors.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
@@ -28,11 +29,16 @@ constexpr SkipRule kConstants[] = {
     {"*.attention.bias", "causal mask, a constant"},
 };
 
-/// Marks of the vision, audio and speech parts of a larger model.
+/// Marks of the vision, audio and speech parts of a larger model: anywhere in a name, and at its start.
 constexpr std::string_view kOtherParts[] = {
-    "visual.",     "vision.",       "audio.",           "talker.",    "vision_",
-    "audio_",      "token2wav.",    "code2wav.",        "projector.", "image_newline",
-    "patch_embed", "patch_merger.", "model.connector.",
+    "visual.",          "vision.",        "audio.",      "talker.",       "vision_",
+    "audio_",           "token2wav.",     "code2wav.",   "projector.",    "pre_mm_projector_norm",
+    "image_newline",    "view_seperator", "patch_embed", "patch_merger.", "patch_merge_mlp.",
+    "model.connector.",
+};
+constexpr std::string_view kOtherStarts[] = {
+    "vit.",       "vpm.",           "siglip2.",          "conformer.",         "merger.",
+    "resampler.", "sound_encoder.", "sound_projection.", "speech_embeddings.",
 };
 
 /// One rule with the holes a group of stored tensors shares.
@@ -92,6 +98,7 @@ class TensorTable {
 
   void apply() {
     for (const TensorInfo& tensor : build_.source.tensors()) place(tensor);
+    name_left_out_parts();
     sort_groups();
     if (!leftover_.empty()) refuse_leftover();
     check_needed();
@@ -101,38 +108,45 @@ class TensorTable {
 
  private:
   void place(const TensorInfo& tensor) {
-    std::string name = canonical_name(tensor.name);
-    if (spec_.rename != nullptr) name = spec_.rename(std::move(name), build_.config);
+    const std::string name = table_name(spec_, build_.config, tensor.name);
     for (const SkipRule& skip : spec_.skips) {
       if (match_name(skip.pattern, name)) return leave_out(tensor, skip.reason);
     }
-    if (!spec_.extra_layers_reason.empty() && is_extra_layer(name))
-      return leave_out(tensor, spec_.extra_layers_reason);
-    bool used = assign(tensor, name);
+    const auto layer = layer_of(name);
+    if (layer && *layer >= blocks_ && !spec_.extra_layers_reason.empty() && other_part(tensor.name).empty()) {
+      ++dropped_layers_[*layer];
+      return;
+    }
+    const bool renamed = name != canonical_name(tensor.name);
+    bool used = assign(tensor, name, renamed);
     if (!used && !spec_.optional_prefix.empty())
-      used = assign(tensor, std::string(spec_.optional_prefix) + name);
+      used = assign(tensor, std::string(spec_.optional_prefix) + name, renamed);
     if (used) return;
     for (const SkipRule& skip : kConstants) {
       if (match_name(skip.pattern, name)) return leave_out(tensor, skip.reason);
     }
-    for (const std::string_view mark : kOtherParts) {
-      if (tensor.name.find(mark) == std::string::npos) continue;
-      return leave_out(tensor, "belongs to the vision or audio part; this GGUF holds the language model");
+    if (const std::string_view part = other_part(tensor.name); !part.empty()) {
+      ++other_parts_[part];
+      return;
     }
     leftover_.push_back(tensor.name);
   }
 
-  bool is_extra_layer(const std::string& name) const {
+  static std::optional<std::uint64_t> layer_of(const std::string& name) {
     const auto match = match_name("*layers.{L}.*", name);
-    return match && *match->layer >= blocks_;
+    return match ? match->layer : std::nullopt;
   }
 
-  bool assign(const TensorInfo& tensor, const std::string& name) {
+  bool assign(const TensorInfo& tensor, const std::string& name, bool renamed) {
     bool used = false;
     for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
       const auto match = match_name(spec_.tensors[rule].source, name);
       if (!match) continue;
       used = true;
+      if (build_.first_layer > 0 && is_trunks(rule, *match, renamed)) {
+        if (trunk_.empty() || trunk_.back() != &tensor) trunk_.push_back(&tensor);
+        continue;
+      }
       if (match->layer && *match->layer >= blocks_) {
         extra_layers_.insert(*match->layer);
         continue;
@@ -142,6 +156,35 @@ class TensorTable {
       groups_[GroupKey{rule, match->layer.value_or(0), kind}].push_back({match->index.value_or(0), &tensor});
     }
     return used;
+  }
+
+  /// Whether a file of prediction layers does without it. What is renamed comes from them.
+  bool is_trunks(std::size_t rule, const NameMatch& match, bool renamed) const {
+    if (match.layer) return *match.layer < build_.first_layer;
+    return !renamed && !serves_prediction(spec_.tensors[rule].target);
+  }
+
+  /// Whole parts of the model, a line each.
+  void name_left_out_parts() {
+    const auto tensors = [](std::uint64_t count) {
+      return std::to_string(count) + (count == 1 ? " tensor" : " tensors");
+    };
+    std::string others;
+    for (const auto& [part, count] : other_parts_) {
+      others += (others.empty() ? "" : ", ") + tensors(count) + " under '" + printable(part) + "'";
+    }
+    if (!others.empty()) {
+      build_.skipped.push_back(others +
+                               ": the vision or audio part; this GGUF holds the language model alone");
+    }
+    for (const auto& [layer, count] : dropped_layers_) {
+      build_.skipped.push_back("layer " + std::to_string(layer) + ", " + tensors(count) + ": " +
+                               std::string(spec_.extra_layers_reason));
+    }
+    if (!trunk_.empty()) {
+      build_.skipped.push_back(tensors(trunk_.size()) + " of the " + std::to_string(build_.first_layer) +
+                               " layers that do not predict further tokens: left out as --mtp only says");
+    }
   }
 
   /// Puts the members of each group in order; no two may have one place.
@@ -192,12 +235,14 @@ class TensorTable {
                   "check that config.json belongs to these weights");
     }
     std::vector<std::string> missing;
-    for (std::uint64_t layer = 0; layer < blocks_ && missing.size() <= kNamesShown; ++layer) {
+    for (std::uint64_t layer = build_.first_layer; layer < blocks_ && missing.size() <= kNamesShown;
+         ++layer) {
       check_layer(layer, missing);
     }
     for (std::size_t rule = 0; rule < spec_.tensors.size(); ++rule) {
       const TensorRule& entry = spec_.tensors[rule];
       if (has_hole(entry.source, 'L') || !entry.needed.empty() || find(rule, 0) != nullptr) continue;
+      if (build_.first_layer > 0 && !serves_prediction(entry.target)) continue;
       if (entry.target == "token_embd.weight" && tied_output() != nullptr) continue;
       missing.push_back(fill_name(entry.source, NameMatch{}));
     }
@@ -294,7 +339,9 @@ class TensorTable {
     }
     for (auto& [key, members] : groups_) {
       const TensorRule& rule = spec_.tensors[key.rule];
-      for (const Member& member : members) require_float_weights(*member.tensor);
+      for (const Member& member : members) {
+        if (!rule.integers) require_float_weights(*member.tensor);
+      }
       const bool many = has_hole(rule.source, 'E') || has_hole(rule.source, 'N');
       TensorExprPtr expr =
           many ? stack(rule, key, members) : build_.source.expression(*members.front().tensor);
@@ -344,6 +391,9 @@ class TensorTable {
   const std::uint64_t blocks_;
   Groups groups_;
   std::set<std::uint64_t> extra_layers_;
+  std::map<std::string_view, std::uint64_t> other_parts_;  ///< tensors under each prefix
+  std::map<std::uint64_t, std::uint64_t> dropped_layers_;  ///< tensors of each
+  std::vector<const TensorInfo*> trunk_;                   ///< that a file of prediction layers leaves out
   std::set<std::string> targets_;
   std::vector<std::string> leftover_;
 };
@@ -360,6 +410,21 @@ std::string canonical_name(std::string_view stored_name) {
     if (name.ends_with(kWrapper)) name.resize(name.size() - kWrapper.size());
   }
   return name;
+}
+
+std::string_view other_part(std::string_view name) {
+  std::size_t at = std::string_view::npos;
+  for (const std::string_view mark : kOtherParts) at = std::min(at, name.find(mark));
+  for (const std::string_view start : kOtherStarts) {
+    if (name.starts_with(start)) at = 0;
+  }
+  if (at == std::string_view::npos) return {};
+  return name.substr(0, std::min(name.find('.', at), name.size() - 1) + 1);
+}
+
+std::string table_name(const ArchSpec& spec, const ModelConfig& config, std::string_view stored_name) {
+  std::string name = canonical_name(stored_name);
+  return spec.rename == nullptr ? name : spec.rename(std::move(name), config);
 }
 
 void apply_tensor_rules(ArchBuild& build, const ArchSpec& spec) {

@@ -11,5 +11,10 @@ void apply_tensor_rules(ArchBuild& build, const ArchSpec& spec);
 
 /// The stored name as the tables know it, without the parts that wrap a language model in a larger one.
 std::string canonical_name(std::string_view stored_name);
+/// "model.visual." of "model.visual.blocks.0.norm1.weight"; empty for names that do not tell of a vision or
+/// audio part.
+std::string_view other_part(std::string_view stored_name);
+/// canonical_name, renamed as the architecture asks for.
+std::string table_name(const ArchSpec& spec, const ModelConfig& config, std::string_view stored_name);
 
 }  // namespace qtz

@@ -19,6 +19,7 @@
 namespace qtz {
 
 class CheckpointTensors;
+class DecodeBuild;
 
 /// What tables and hooks work with while a model is put together.
 struct ArchBuild {
@@ -28,6 +29,7 @@ struct ArchBuild {
   std::string_view arch;          ///< general.architecture, the prefix of the keys
   KvList& keys;                   ///< everything so far
   std::uint64_t token_count = 0;  ///< before padding; known once the tokenizer is read
+  std::uint64_t first_layer = 0;  ///< layers before it are left out, as is what belongs to them
   std::vector<std::pair<std::string, TensorExprPtr>> tensors = {};  ///< output name and expression
   std::vector<std::string> skipped = {};
   std::vector<std::string> warnings = {};
@@ -80,6 +82,7 @@ struct TensorRule {
   /// "ffn:experts|ffn:fused": the layers that chose one of these by another rule. A bias matched by {W} may
   /// always be absent.
   std::string_view needed = {};
+  bool integers = false;  ///< no weights but a table of numbers, which `transform` makes I32 of
 };
 
 /// Stored tensors left out on purpose. `pattern` as TensorRule::source; a leading or trailing '*' matches any
@@ -98,6 +101,16 @@ struct PartRule {
   bool (*present)(const ModelConfig& config, std::uint64_t layer);
 };
 
+/// What --mtp may ask of an architecture; what it does unasked is `kept` or not. Specifications whose models
+/// can have prediction layers set "prediction_layers" in the configuration to their number and "trunk_layers"
+/// to that of the others, and count both in num_hidden_layers.
+struct PredictionChoices {
+  bool kept = true;
+  bool keep = false;
+  bool drop = false;
+  bool only = false;
+};
+
 struct ArchSpec {
   std::vector<std::string_view> classes = {};  ///< "architectures" in config.json
   std::string_view gguf_name = {};
@@ -112,10 +125,17 @@ struct ArchSpec {
   std::vector<SkipRule> skips = {};
   /// Why layers past the last one are left out; empty: they are an Error.
   std::string_view extra_layers_reason = {};
+  PredictionChoices prediction = {};
+  /// Output tensors, as TensorRule::target, that a 16-bit file has in F32 beyond the general rule.
+  std::vector<std::string_view> f32_targets = {};
+  /// Tensors stored in F32 stay so, all others have 16 bits unless they are vectors.
+  bool stored_floats = false;
   /// Matrices keep 16 bits even where the general rule stores F32 (routers).
   bool narrow_routers = false;
   /// Looked up before those that all architectures share (src/model/config_parts.cpp).
   std::vector<PartRule> parts = {};
+  /// Takes weights that are quantized in a way of their own before the method's readers see the rest.
+  void (*decode)(DecodeBuild& build, const ModelConfig& config) = nullptr;
   /// Chooses between variants of the architecture by what the files say: may change this very specification.
   /// A source without any tensor stands for the weights that the configuration promises.
   void (*adapt)(ArchSpec& spec, ModelConfig& config, const TensorSource& source) = nullptr;

@@ -22,12 +22,17 @@ struct ModelTensor {
                       ///< own
 };
 
+/// What becomes of layers that predict further tokens (multi-token prediction): as llama.cpp's converter does
+/// for the class, in the file, left out, or a file of their own beside the embedding and the output.
+enum class PredictionLayers { by_class, keep, drop, only };
+
 struct ModelOptions {
   std::optional<std::string>
       architecture;  ///< --arch: override or, without config.json, general.architecture
   std::optional<std::string> tokenizer_pre;  ///< --tokenizer-pre: override of the pre-tokenizer's name
   std::optional<std::string> model_name;     ///< --model-name: general.name
   std::optional<std::filesystem::path> metadata_file;  ///< --metadata: JSON of general.* overrides
+  PredictionLayers prediction_layers = PredictionLayers::by_class;  ///< --mtp
 };
 
 /// A file beside the weights, and what it was before it was read.

@@ -26,7 +26,8 @@ class ModelConfig {
   /// Merged and completed; and the file as it is stored.
   const JsonValue& json() const noexcept { return json_; }
   const JsonValue& stored() const noexcept { return stored_; }
-  /// The class that decides the architecture (the text part's if it names one); empty if none is named.
+  /// The class that decides the architecture (the text part's if it names one, but for a few whose text part
+  /// names a class it outgrew); empty if none is named.
   const std::string& class_name() const noexcept { return class_name_; }
 
   struct Field {
@@ -62,6 +63,8 @@ class ModelConfig {
   const JsonValue& rope() const noexcept { return rope_; }
   /// The settings of the full-attention layers.
   const JsonValue& main_rope() const noexcept;
+  /// Adds or replaces a rope setting, after apply_defaults.
+  void set_rope(std::string key, JsonValue value);
   /// A number of such an object; empty when absent, an Error when it is not a number.
   std::optional<double> rope_number(const JsonValue& rope, std::string_view field) const;
   std::string rope_type(const JsonValue& rope) const;  ///< empty when absent

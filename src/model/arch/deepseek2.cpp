@@ -102,7 +102,11 @@ void one_kv_head(ModelConfig& config) {
 }
 
 void count_prediction_layers(ModelConfig& config) {
-  config.set("num_hidden_layers", config.block_count() + config.uint("num_nextn_predict_layers").value_or(0));
+  const std::uint64_t layers = config.uint("num_nextn_predict_layers").value_or(0);
+  if (layers == 0) return;
+  config.set("trunk_layers", config.block_count());
+  config.set("prediction_layers", layers);
+  config.set("num_hidden_layers", config.block_count() + layers);
 }
 
 void one_kv_head_and_prediction_layers(ModelConfig& config) {

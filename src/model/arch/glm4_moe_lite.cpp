@@ -17,6 +17,7 @@ ArchSpec glm4_moe_lite() {
   }));
   spec.tensors = joined<TensorRule>({spec.tensors, prediction_layer()});
   spec.extra_layers_reason = {};
+  spec.prediction = {.keep = true, .drop = true, .only = true};
   spec.prepare = one_kv_head_and_prediction_layers;
   spec.parts = {{"blk.{L}.exp_probs_b.bias", layer_has_experts}};
   return spec;

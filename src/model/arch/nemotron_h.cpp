@@ -25,6 +25,25 @@ std::string layer_letters(const ModelConfig& config) {
   return letters;
 }
 
+/// The prediction layer's two stored layers, attention and experts, become one: 'P' among the letters.
+void count_prediction_layer(ModelConfig& config, const TensorSource& source, std::string letters) {
+  const std::uint64_t told = config.uint("num_nextn_predict_layers").value_or(0);
+  const auto tensors = source.tensors();
+  const bool stored = std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& tensor) {
+    return tensor.name.starts_with("mtp.layers.");
+  });
+  if (told == 0 || !(stored || tensors.empty())) return;
+  if (told > 1) {
+    config.refuse(
+        "num_nextn_predict_layers",
+        "is " + std::to_string(told) + "; llama.cpp knows one prediction layer of this architecture");
+  }
+  config.set("trunk_layers", config.block_count());
+  config.set("prediction_layers", told);
+  config.set("num_hidden_layers", config.block_count() + told);
+  config.set("layer_letters", letters + "P");
+}
+
 void adapt(ArchSpec& spec, ModelConfig& config, const TensorSource& source) {
   const std::string letters = layer_letters(config);
   if (!config.has("num_hidden_layers")) config.set("num_hidden_layers", letters.size());
@@ -32,19 +51,27 @@ void adapt(ArchSpec& spec, ModelConfig& config, const TensorSource& source) {
     config.refuse("hybrid_override_pattern", "does not say for every layer what it is");
   }
   config.set("layer_letters", letters);
-  if (config.has("num_experts_per_tok")) spec.gguf_name = "nemotron_h_moe";
-  for (const TensorInfo& tensor : source.tensors()) {
-    if (!tensor.name.starts_with("mtp.")) continue;
-    throw Error(
-        ErrorKind::input_invalid,
-        "tensor '" + printable(tensor.name) + "': prediction layers of this architecture are not known yet",
-        "remove the mtp.* tensors from the folder to convert the model without them");
+  if (!config.has("num_experts_per_tok")) return;
+  spec.gguf_name = "nemotron_h_moe";
+  spec.prediction = {.keep = true, .drop = true, .only = true};
+  count_prediction_layer(config, source, letters);
+}
+
+/// "mtp.layers.0" is the prediction layer's input and attention, "mtp.layers.1" its experts and output norm.
+std::string rename_prediction(std::string name, const ModelConfig& config) {
+  constexpr std::string_view kParts[] = {"mtp.layers.0.", "mtp.layers.1."};
+  for (const std::string_view part : kParts) {
+    if (!name.starts_with(part) || !config.has("trunk_layers")) continue;
+    std::string rest = name.substr(part.size());
+    if (part == kParts[1] && rest == "norm.weight") rest = "post_attention_layernorm.weight";
+    return "backbone.layers." + std::to_string(config.need_uint("trunk_layers")) + "." + rest;
   }
+  return name;
 }
 
 std::vector<std::int32_t> per_layer(const ModelConfig& config, std::string_view letters,
                                     std::uint64_t value) {
-  const std::string all = *config.text("layer_letters");
+  const std::string all = config.text("layer_letters")->substr(0, config.block_count());
   std::vector<std::int32_t> out;
   for (const char letter : all) {
     out.push_back(letters.find(letter) == std::string_view::npos ? 0 : static_cast<std::int32_t>(value));
@@ -56,7 +83,7 @@ void emit_keys(ArchBuild& build) {
   const ModelConfig& config = build.config;
   const bool has_experts = build.arch == "nemotron_h_moe";
   build.set("context_length", kAnyLength);
-  build.set("attention.head_count_kv", per_layer(config, "*", config.kv_head_count()));
+  build.set("attention.head_count_kv", per_layer(config, "*P", config.kv_head_count()));
   build.set("rope.dimension_count", static_cast<std::uint32_t>(config.head_dim()));
   const std::uint64_t heads = config.need_uint("mamba_num_heads|num_heads");
   const std::uint64_t inner = heads * config.need_uint("mamba_head_dim");
@@ -66,13 +93,15 @@ void emit_keys(ArchBuild& build) {
   build.set("ssm.inner_size", static_cast<std::uint32_t>(inner));
   build.set("ssm.time_step_rank", static_cast<std::uint32_t>(heads));
   build.set("rope.scaling.finetuned", false);
+  const auto predicted = config.uint("prediction_layers").value_or(0);
+  if (predicted > 0) build.set("nextn_predict_layers", static_cast<std::uint32_t>(predicted));
   if (!has_experts) {
     build.set("feed_forward_length", per_layer(config, "-", config.need_uint("intermediate_size|n_inner")));
     // The tokenizer's post-processor adds the token although its configuration does not say so.
     build.keys.set("tokenizer.ggml.add_bos_token", true);
     return;
   }
-  build.set("feed_forward_length", per_layer(config, "E", config.need_uint("moe_intermediate_size")));
+  build.set("feed_forward_length", per_layer(config, "EP", config.need_uint("moe_intermediate_size")));
 }
 
 char letter_of(const ModelConfig& config, std::uint64_t layer) {
@@ -85,12 +114,21 @@ bool is_kind(const ModelConfig& config, std::uint64_t layer) {
   return letter_of(config, layer) == letter;
 }
 
+/// The prediction layer attends and has experts.
+bool attends(const ModelConfig& config, std::uint64_t layer) {
+  return is_kind<'*'>(config, layer) || is_kind<'P'>(config, layer);
+}
+
+bool has_experts(const ModelConfig& config, std::uint64_t layer) {
+  return is_kind<'E'>(config, layer) || is_kind<'P'>(config, layer);
+}
+
 bool has_shared_experts(const ModelConfig& config, std::uint64_t layer) {
-  return is_kind<'E'>(config, layer) && config.uint("n_shared_experts").value_or(0) > 0;
+  return has_experts(config, layer) && config.uint("n_shared_experts").value_or(0) > 0;
 }
 
 bool has_latent_experts(const ModelConfig& config, std::uint64_t layer) {
-  return is_kind<'E'>(config, layer) && config.uint("moe_latent_size").value_or(0) > 0;
+  return has_experts(config, layer) && config.uint("moe_latent_size").value_or(0) > 0;
 }
 
 }  // namespace
@@ -154,19 +192,34 @@ ArchSpec nemotron_h() {
                "?"},
           }),
   });
+  spec.tensors = joined<TensorRule>({
+      spec.tensors,
+      needed_as(
+          "?",
+          {
+              {"backbone.layers.{L}.enorm.weight", "blk.{L}.nextn.enorm.weight"},
+              {"backbone.layers.{L}.hnorm.weight", "blk.{L}.nextn.hnorm.weight"},
+              {"backbone.layers.{L}.eh_proj.weight", "blk.{L}.nextn.eh_proj.weight"},
+              {"backbone.layers.{L}.final_layernorm.weight", "blk.{L}.nextn.shared_head_norm.weight"},
+              {"backbone.layers.{L}.post_attention_layernorm.weight", "blk.{L}.post_attention_norm.weight"},
+          }),
+  });
+  spec.skips = {{"mtp.*", "prediction layers, of which config.json does not tell"}};
   spec.adapt = adapt;
   spec.parts = {
       {"layer:mamba", is_kind<'M'>},
-      {"layer:attention", is_kind<'*'>},
+      {"layer:attention", attends},
       {"layer:mlp", is_kind<'-'>},
-      {"layer:experts", is_kind<'E'>},
+      {"layer:experts", has_experts},
       {"blk.{L}.ssm_norm.weight", is_kind<'M'>},
-      {"blk.{L}.exp_probs_b.bias", is_kind<'E'>},
+      {"blk.{L}.exp_probs_b.bias", has_experts},
+      {"blk.{L}.post_attention_norm.weight", is_kind<'P'>},
       {"blk.{L}.ffn_up_shexp.weight", has_shared_experts},
       {"blk.{L}.ffn_down_shexp.weight", has_shared_experts},
       {"blk.{L}.ffn_latent_down.weight", has_latent_experts},
       {"blk.{L}.ffn_latent_up.weight", has_latent_experts},
   };
+  spec.rename = rename_prediction;
   return spec;
 }
 

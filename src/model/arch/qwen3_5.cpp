@@ -80,6 +80,7 @@ ArchSpec qwen3_5() {
     if (rule.target == "blk.{L}.ssm_conv1d.weight") rule.transform = tiled_convolution;
     if (rule.target == "blk.{L}.ssm_out.weight") rule.transform = tiled_columns;
   }
+  spec.prediction = {.keep = true, .drop = true, .only = true};
   spec.adapt = count_mtp_layers;
   spec.rename = rename_mtp;
   return spec;

@@ -186,6 +186,7 @@ ArchSpec qwen3_next() {
       qwen_prediction_layer(),
   });
   spec.parts = {};
+  spec.prediction = {.keep = true, .drop = true, .only = true};
   spec.adapt = count_mtp_layers;
   spec.rename = rename_mtp;
   return spec;

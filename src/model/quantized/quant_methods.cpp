@@ -118,12 +118,14 @@ void leave_out_activation_scales(DecodeBuild& build) {
 }  // namespace
 
 DecodedCheckpoint decode_checkpoint(const TensorSource& stored, const ModelConfig& config,
-                                    const std::filesystem::path& folder) {
+                                    const std::filesystem::path& folder,
+                                    void (*first)(DecodeBuild&, const ModelConfig&)) {
   Settings found = find_settings(config, folder);
   if (found.values.is_null()) return {CheckpointTensors(stored), {}, {}, {}};
   const ModelConfig settings(std::move(found.values), found.where);
   const QuantMethod& method = find_method(settings);
   DecodeBuild build(stored, settings);
+  if (first != nullptr) first(build, config);
   for (const auto reader : method.readers) reader(build);
   leave_out_activation_scales(build);
 

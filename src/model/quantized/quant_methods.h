@@ -20,10 +20,12 @@ struct DecodedCheckpoint {
   std::vector<std::string> warnings;
 };
 
-/// Finds in `config` and in the files beside it how the weights are stored. Throws input_invalid for a method
-/// that is not known and for parts that do not fit together.
+/// Finds in `config` and in the files beside it how the weights are stored. `first`, if there is one, takes
+/// what the architecture stores in a way of its own. Throws input_invalid for a method that is not known and
+/// for parts that do not fit together.
 DecodedCheckpoint decode_checkpoint(const TensorSource& stored, const ModelConfig& config,
-                                    const std::filesystem::path& folder);
+                                    const std::filesystem::path& folder,
+                                    void (*first)(DecodeBuild&, const ModelConfig&) = nullptr);
 
 // The readers, each in a file of its own. Each takes the tensors that have its form and leaves all others.
 
