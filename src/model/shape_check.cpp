@@ -54,9 +54,15 @@ constexpr Size kSizes[] = {
     {"altup", "altup.num_inputs", "altup_num_inputs", ""},
     {"laurel", "", "laurel_rank", ""},
     {"gate", "", "gate_width", ""},
-    {"index_heads", "attention.indexer.head_count", "index_n_heads", ""},
-    {"index_key", "attention.indexer.key_length", "index_head_dim", ""},
     {"l_cache", "shortconv.l_cache", "conv_L_cache", ""},
+    {"latent", "expert_latent_length", "routed_expert_hidden_size", "embd"},
+    {"delta", "kda.head_dim", "linear_attn_config.head_dim", ""},
+    {"used", "expert_used_count", "num_experts_per_tok|num_experts_per_token", ""},
+    {"o_groups", "attention.output_group_count", "o_groups", ""},
+    {"o_rank", "attention.output_lora_rank", "o_lora_rank", ""},
+    {"streams", "hyper_connection.count", "hc_mult", ""},
+    {"index_heads", "attention.indexer.head_count", "index_n_heads|sparse_num_index_heads", ""},
+    {"index_key", "attention.indexer.key_length", "index_head_dim|sparse_index_dim", ""},
 };
 
 /// What one kind of output tensor must look like. Dimensions are sums of products of the sizes above and of
@@ -71,7 +77,7 @@ struct ShapeRow {
 /// general ones.
 std::vector<ShapeRow> shape_rows() {
   using Names = std::vector<std::string_view>;
-  const Names latent = {"deepseek2", "glm-dsa"};
+  const Names latent = {"deepseek2", "glm-dsa", "deepseek32", "kimi-k3"};
   const Names whole_norms = {"olmo2", "olmoe", "minimax-m2", "mpt"};
   const Names norm_per_head = {"command-r", "stablelm"};
   const Names fused_gate = {"phi3", "chatglm", "glm4"};
@@ -91,6 +97,32 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.ssm_dt.bias", {"steps"}, linear},
       {"blk.{L}.ssm_norm.weight", {"inner/steps"}, linear},
 
+      // Kimi K3: delta attention and latent attention by turns; experts on a projection of the state.
+      {"blk.{L}.attn_q.{W}", {"?", "embd"}, {"kimi-k3"}},
+      {"blk.{L}.attn_k.{W}", {"heads*delta", "embd"}, {"kimi-k3"}},
+      {"blk.{L}.attn_v.{W}", {"heads*delta", "embd"}, {"kimi-k3"}},
+      {"blk.{L}.attn_output.{W}", {"embd", "?"}, {"kimi-k3"}},
+      {"blk.{L}.attn_gate.{W}", {"heads*value_mla", "embd"}, {"kimi-k3"}},
+      {"blk.{L}.ssm_conv1d_q.weight", {"1", "heads*delta", "1", "conv"}},
+      {"blk.{L}.ssm_conv1d_k.weight", {"1", "heads*delta", "1", "conv"}},
+      {"blk.{L}.ssm_conv1d_v.weight", {"1", "heads*delta", "1", "conv"}},
+      {"blk.{L}.ssm_f_a.weight", {"delta", "embd"}},
+      {"blk.{L}.ssm_f_b.weight", {"heads*delta", "delta"}},
+      {"blk.{L}.ssm_beta.weight", {"heads", "embd"}, {"kimi-k3"}},
+      {"blk.{L}.ssm_g.weight", {"heads*delta", "embd"}},
+      {"blk.{L}.ssm_a", {"heads"}, {"kimi-k3"}},
+      {"blk.{L}.ssm_dt.bias", {"heads*delta"}, {"kimi-k3"}},
+      {"blk.{L}.ssm_norm.weight", {"delta"}, {"kimi-k3"}},
+      {"blk.{L}.attn_res_score.weight", {"embd"}},
+      {"blk.{L}.ffn_res_score.weight", {"embd"}},
+      {"output_res_score.weight", {"embd"}},
+      {"blk.{L}.ffn_routed_down.weight", {"latent", "embd"}},
+      {"blk.{L}.ffn_routed_up.weight", {"embd", "latent"}},
+      {"blk.{L}.ffn_routed_norm.weight", {"latent"}},
+      {"blk.{L}.ffn_gate_exps.weight", {"experts", "expert_ffn", "latent"}, {"kimi-k3"}},
+      {"blk.{L}.ffn_up_exps.weight", {"experts", "expert_ffn", "latent"}, {"kimi-k3"}},
+      {"blk.{L}.ffn_down_exps.weight", {"experts", "latent", "expert_ffn"}, {"kimi-k3"}},
+
       // Latent attention: keys and values of all heads are one vector that attn_k_b and attn_v_b take apart.
       {"blk.{L}.attn_q.{W}", {"heads*key_mla", "embd"}, latent},
       {"blk.{L}.attn_q_b.{W}", {"heads*key_mla", "q_rank"}, latent},
@@ -109,6 +141,7 @@ std::vector<ShapeRow> shape_rows() {
 
       {"blk.{L}.attn_gate.{W}", {"heads*key", "embd"}, {"afmoe"}},
       {"blk.{L}.attn_gate.{W}", {"heads*gate", "embd"}, {"laguna"}},
+      {"blk.{L}.attn_gate.{W}", {"heads", "embd"}, {"step35"}},
       {"blk.{L}.exp_probs_b.bias", {"1", "experts"}, {"ernie4_5-moe"}},
       {"blk.{L}.ffn_gate_up_exps.weight", {"experts", "2*expert_ffn", "embd"}, {"gemma4"}},
 
@@ -147,6 +180,30 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.ssm_dt_norm.weight", {"steps"}, {"jamba"}},
       {"blk.{L}.ssm_b_norm.weight", {"state"}, {"jamba"}},
       {"blk.{L}.ssm_c_norm.weight", {"state"}, {"jamba"}},
+
+      // DeepSeek 4: outputs in groups, residual streams that are mixed, compressed keys.
+      {"blk.{L}.attn_kv.weight", {"key", "embd"}, {"deepseek4"}},
+      {"blk.{L}.attn_kv_a_norm.weight", {"key"}, {"deepseek4"}},
+      {"blk.{L}.attn_output_a.weight", {"o_groups*o_rank", "heads*key/o_groups"}},
+      {"blk.{L}.attn_output_b.weight", {"embd", "o_groups*o_rank"}},
+      {"blk.{L}.hc_attn_fn.weight", {"2*streams+streams*streams", "streams*embd"}},
+      {"blk.{L}.hc_attn_base.weight", {"2*streams+streams*streams"}},
+      {"blk.{L}.hc_attn_scale.weight", {"3"}},
+      {"blk.{L}.hc_ffn_fn.weight", {"2*streams+streams*streams", "streams*embd"}},
+      {"blk.{L}.hc_ffn_base.weight", {"2*streams+streams*streams"}},
+      {"blk.{L}.hc_ffn_scale.weight", {"3"}},
+      {"output_hc_fn.weight", {"streams", "streams*embd"}},
+      {"output_hc_base.weight", {"streams"}},
+      {"output_hc_scale.weight", {"1"}},
+      {"blk.{L}.attn_compressor_kv.weight", {"?", "embd"}},
+      {"blk.{L}.attn_compressor_gate.weight", {"?", "embd"}},
+      {"blk.{L}.attn_compressor_ape.weight", {"?", "?"}},
+      {"blk.{L}.attn_compressor_norm.weight", {"key"}},
+      {"blk.{L}.indexer_compressor_kv.weight", {"2*index_key", "embd"}},
+      {"blk.{L}.indexer_compressor_gate.weight", {"2*index_key", "embd"}},
+      {"blk.{L}.indexer_compressor_ape.weight", {"?", "2*index_key"}},
+      {"blk.{L}.indexer_compressor_norm.weight", {"index_key"}},
+      {"blk.{L}.ffn_gate_tid2eid.weight", {"vocab", "used"}},
 
       // Experts may work on fewer dimensions than the layers.
       {"blk.{L}.ffn_up_exps.weight", {"experts", "expert_ffn", "expert_in"}, {"nemotron_h_moe"}},
@@ -220,6 +277,10 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.ffn_gate_shexp.{W}", {"shared_ffn", "embd"}},
       {"blk.{L}.ffn_up_shexp.{W}", {"shared_ffn", "embd"}},
       {"blk.{L}.ffn_down_shexp.{W}", {"embd", "shared_ffn"}},
+
+      {"blk.{L}.indexer.q_proj.weight", {"index_heads*index_key", "embd"}},
+      {"blk.{L}.indexer.k_proj.weight", {"index_key", "embd"}},
+      {"blk.{L}.indexer.q_norm.weight", {"index_key"}},
 
       {"blk.{L}.ssm_out.{W}", {"embd", "inner"}},
       {"blk.{L}.shortconv.conv.weight", {"embd", "l_cache"}},

@@ -9,6 +9,8 @@ namespace qtz::arch {
 
 /// Keys of DeepSeek 2: MLA written as attention with one wide key and value head.
 std::vector<KeyRule> mla_keys();
+/// nextn_predict_layers and the sizes of the indexer of sparse attention.
+std::vector<KeyRule> sparse_attention_keys();
 /// Attention with kv_b split into k_b (turned) and v_b; query with or without low rank.
 std::vector<TensorRule> mla_attention();
 /// Router with its correction bias, routed and shared experts, dense layers.

@@ -31,20 +31,24 @@ bool has_indexer(const ModelConfig& config, std::uint64_t layer) {
 
 }  // namespace
 
+std::vector<KeyRule> sparse_attention_keys() {
+  return {
+      optional_key(u32_key("nextn_predict_layers", "num_nextn_predict_layers")),
+      u32_key("attention.indexer.head_count", "index_n_heads"),
+      u32_key("attention.indexer.key_length", "index_head_dim"),
+      u32_key("attention.indexer.top_k", "index_topk"),
+  };
+}
+
 ArchSpec glm_moe_dsa() {
   ArchSpec spec = glm4_moe_lite();
   spec.classes = {"GlmMoeDsaForCausalLM"};
   spec.gguf_name = "glm-dsa";
   spec.keys = joined<KeyRule>({
       mla_keys(),
-      {
-          computed_keys(emit_rope_size),
-          optional_key(u32_key("nextn_predict_layers", "num_nextn_predict_layers")),
-          u32_key("attention.indexer.head_count", "index_n_heads"),
-          u32_key("attention.indexer.key_length", "index_head_dim"),
-          u32_key("attention.indexer.top_k", "index_topk"),
-          computed_keys(emit_indexer_layers),
-      },
+      {computed_keys(emit_rope_size)},
+      sparse_attention_keys(),
+      {computed_keys(emit_indexer_layers)},
   });
   spec.tensors = joined<TensorRule>({
       spec.tensors,

@@ -25,6 +25,11 @@ std::vector<TensorRule> hybrid_attention();
 std::vector<TensorRule> shifted_trunk();
 std::vector<TensorRule> qwen_prediction_layer();
 
+/// Names without the "thinker." of models that also talk.
+std::string without_thinker(std::string name, const ModelConfig& config);
+/// n_deepstack_layers, and rope.dimension_sections where the configuration leaves them to the class.
+std::vector<KeyRule> deepstack_keys();
+
 /// Prediction layers ("mtp.layers.N") are counted as further layers, and renamed to them.
 void count_mtp_layers(ArchSpec& spec, ModelConfig& config, const TensorSource& source);
 std::string rename_mtp(std::string name, const ModelConfig& config);

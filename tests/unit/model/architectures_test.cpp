@@ -133,15 +133,14 @@ void expect_decay_rates(const std::filesystem::path& reference, const TensorExpr
   }
 }
 
-class Architectures : public testing::TestWithParam<std::string> {};
-
-TEST_P(Architectures, are_converted_as_llama_cpp_converts_them) {
+/// Opens the folder's checkpoint and compares it with the record that the converter's file gave.
+void expect_conversion(const std::string& name, const std::string& record, const ModelOptions& options) {
   const test::ScratchFolder scratch;
-  const auto reference = test::arch_data_folder() / GetParam();
+  const auto reference = test::arch_data_folder() / name;
   const auto folder = test::write_checkpoint(reference, scratch.path());
-  const JsonValue expected = parse_json_file(reference / "expected-bf16.json", JsonLimits{});
+  const JsonValue expected = parse_json_file(reference / record, JsonLimits{});
 
-  const GgufModel model = open_model(folder, ModelOptions{});
+  const GgufModel model = open_model(folder, options);
   for (const auto& [key, value] : *expected.find("kv")->as_object()) {
     if (key == "general.file_type" || key == "general.quantization_version") continue;
     const GgufValue* found = model.metadata.find(key);
@@ -167,7 +166,31 @@ TEST_P(Architectures, are_converted_as_llama_cpp_converts_them) {
       expect_decay_rates(reference, *tensor.expr, data);
     }
   }
-  EXPECT_TRUE(model.warnings.empty()) << model.warnings.front();
+  for (const std::string& warning : model.warnings) {
+    EXPECT_NE(warning.find("the weights were quantized before"), std::string::npos) << warning;
+  }
+}
+
+class Architectures : public testing::TestWithParam<std::string> {};
+
+TEST_P(Architectures, are_converted_as_llama_cpp_converts_them) {
+  expect_conversion(GetParam(), "expected-bf16.json", ModelOptions{});
+}
+
+class LayersThatPredict : public testing::TestWithParam<std::string> {};
+
+TEST_P(LayersThatPredict, are_left_out_as_llama_cpp_leaves_them_out) {
+  const auto record = test::arch_data_folder() / GetParam() / "expected-bf16-drop.json";
+  if (!std::filesystem::exists(record)) GTEST_SKIP() << "left out without being asked";
+  ModelOptions options;
+  options.prediction_layers = PredictionLayers::drop;
+  expect_conversion(GetParam(), "expected-bf16-drop.json", options);
+}
+
+TEST_P(LayersThatPredict, are_a_file_of_their_own_as_llama_cpp_makes_it) {
+  ModelOptions options;
+  options.prediction_layers = PredictionLayers::only;
+  expect_conversion(GetParam(), "expected-bf16-only.json", options);
 }
 
 /// Reading tile by tile gives what reading at once gives, whatever the tile.
@@ -200,6 +223,8 @@ std::string test_name(const testing::TestParamInfo<std::string>& parameter) {
 
 INSTANTIATE_TEST_SUITE_P(Oracles, Architectures,
                          testing::ValuesIn(test::arch_data_names("expected-bf16.json")), test_name);
+INSTANTIATE_TEST_SUITE_P(Oracles, LayersThatPredict,
+                         testing::ValuesIn(test::arch_data_names("expected-bf16-only.json")), test_name);
 
 TEST(ArchitectureList, gives_every_class_one_architecture) {
   std::map<std::string_view, std::string_view> seen;

@@ -43,7 +43,7 @@ Shapes outlined_shapes(const fs::path& config) {
 }
 
 /// Of these the configuration alone does not tell everything, and qtz says so.
-const std::set<std::string> kOpen = {};
+const std::set<std::string> kOpen = {"deepseek4", "kimi-k3"};
 
 class OutlineOf : public testing::TestWithParam<std::string> {};
 
@@ -78,10 +78,12 @@ TEST(Outline, of_published_models_is_complete_or_names_the_class_that_is_unknown
       ++known;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::input_invalid);
-      EXPECT_NE(error.message().find("unknown architecture"), std::string::npos) << error.message();
+      const bool is_open = error.message().find("does not tell by itself") != std::string::npos;
+      EXPECT_TRUE(is_open || error.message().find("unknown architecture") != std::string::npos)
+          << error.message();
     }
   }
-  EXPECT_GE(known, 63U);
+  EXPECT_GE(known, 74U);
 }
 
 TEST(Outline, counts_the_weights_that_a_model_is_known_to_have) {

@@ -60,7 +60,7 @@ TEST(RealConfigurations, give_all_keys_or_name_the_class_that_is_unknown) {
       EXPECT_NE(error.message().find("unknown architecture"), std::string::npos) << error.message();
     }
   }
-  EXPECT_GE(known, 50U);
+  EXPECT_GE(known, 81U);
 }
 
 }  // namespace
