@@ -47,6 +47,11 @@ names_of() {
     front_matter) echo 'README.md' ;;
     vocab) echo 'vocab.json' ;;
     merges) echo 'merges.txt' ;;
+    wordpiece) echo 'vocab.txt' ;;
+    unigram) echo 'spiece.model' ;;
+    ranks) echo '*.tiktoken' ;;
+    tekken) echo 'tekken.json' ;;
+    rwkv) echo 'rwkv_vocab_*.txt' ;;
     *) echo "*$1*.json" ;;
   esac
 }

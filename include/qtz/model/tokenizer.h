@@ -21,6 +21,12 @@ enum class TokenizerSource {
   sentencepiece,       ///< tokenizer.model: a SentencePiece model
   sentencepiece_json,  ///< tokenizer.json: BPE with byte fallback, written as a SentencePiece vocabulary
   byte_bpe,            ///< tokenizer.json, or vocab.json and merges.txt: byte-level BPE
+  wordpiece,           ///< tokenizer.json, or vocab.txt: BERT's WordPiece
+  unigram,             ///< spiece.model and the like: a SentencePiece model that is a unigram model
+  unigram_json,        ///< tokenizer.json of a unigram model
+  tekken,              ///< tekken.json: Mistral's vocabularies of bytes
+  tiktoken,            ///< a list of Base64 texts and ranks: bytes, with special tokens that the code names
+  rwkv,                ///< rwkv_vocab_v20230424.txt: a list of Python literals
   none,                ///< no vocabulary: tokenizer.ggml.model = "none"
 };
 
@@ -51,6 +57,32 @@ struct TokenizerPolicy {
   /// Added tokens that stay visible in output: USER_DEFINED although special (sentencepiece_json).
   std::vector<std::string> visible_tokens = {};
 
+  /// Unigram vocabularies: names of the SentencePiece model's file, the first one that is there counts.
+  std::vector<std::string> unigram_files = {};
+  /// Unigram vocabularies whose model numbers its tokens as fairseq did: "<s>", "<pad>", "</s>" and "<unk>",
+  /// then the pieces from the third on.
+  bool fairseq_order = false;
+  /// Unigram vocabularies: control tokens that the file lacks, with their ids.
+  std::vector<std::pair<std::string, std::uint32_t>> control_by_id = {};
+
+  /// What a tiktoken file leaves to the code beside it.
+  struct Tiktoken {
+    std::string file = {};                   ///< "qwen.tiktoken"
+    std::string pre = {};                    ///< tokenizer.ggml.pre
+    std::vector<std::string> specials = {};  ///< the ids after the last rank
+    /// After those, so many that tokenizer_config.json names by id; what it does not name is
+    /// "<|reserved_token_<id>|>".
+    std::uint64_t reserved = 0;
+    bool named_eos =
+        false;  ///< the end of a text is tokenizer_config.json's eos_token, whatever config.json says
+  };
+  Tiktoken tiktoken = {};
+
+  /// Where tokenizer.ggml.token_type_count goes, type_vocab_size of config.json: encoders have it. Unigram
+  /// vocabularies have it among their own keys.
+  enum class TokenTypes { ignored, first, last };
+  TokenTypes token_types = TokenTypes::ignored;
+
   /// Special tokens looked for in the configurations; each becomes tokenizer.ggml.<name>_token_id.
   std::vector<std::string> special_tokens = {"bos", "eos", "unk", "sep", "pad", "cls", "mask"};
 
@@ -58,6 +90,7 @@ struct TokenizerPolicy {
     std::string name;      ///< "eot"
     std::string content;   ///< "<|user|>"
     bool replace = false;  ///< also when the configurations name another token
+    bool alone = false;    ///< only when the configurations name no special token at all
   };
   std::vector<SpecialText> special_by_text = {};  ///< ids found by the token's text, after the configurations
   /// Written after everything above unless a configuration says otherwise: {"eot", 107}.
@@ -72,6 +105,8 @@ struct TokenizerPolicy {
 
   /// chat_template.jinja wins over the template in tokenizer_config.json.
   bool template_file_first = false;
+  /// tokenizer.chat_template where the folder has none; empty: none is written.
+  std::string fallback_template = {};
 
   KvList keys_first = {};  ///< keys before, and values that anything below may replace
   KvList keys_last = {};   ///< keys after everything, replacing values of the same name
@@ -117,6 +152,22 @@ TokenizerPolicy glm4_tokenizer();
 TokenizerPolicy chatglm_tokenizer();
 TokenizerPolicy glm4_moe_tokenizer();
 TokenizerPolicy laguna_tokenizer();
+/// BERT and its relatives: WordPiece.
+TokenizerPolicy bert_tokenizer();
+/// RoBERTa: byte-level BPE, else WordPiece.
+TokenizerPolicy roberta_tokenizer();
+/// XLM-RoBERTa: unigram in fairseq's order, or its tokenizer.json.
+TokenizerPolicy xlm_roberta_tokenizer();
+TokenizerPolicy modern_bert_tokenizer();
+/// T5: unigram; a tokenizer.model of BPE; else tokenizer.json.
+TokenizerPolicy t5_tokenizer();
+/// The first Qwen: tiktoken.
+TokenizerPolicy qwen_tokenizer();
+/// Kimi and DeepSeek: byte-level BPE, else Kimi's tiktoken file.
+TokenizerPolicy kimi_tokenizer();
+/// Hunyuan with experts: tiktoken.
+TokenizerPolicy hunyuan_moe_tokenizer();
+TokenizerPolicy rwkv_tokenizer();
 
 struct TokenizerResult {
   KvList keys;                    ///< tokenizer.* in the converter's order

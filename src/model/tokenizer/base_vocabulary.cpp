@@ -25,6 +25,17 @@ TokenIndex check_base_vocabulary(const std::vector<VocabEntry>& entries, std::st
   return index;
 }
 
+std::uint64_t settle_size(TokenizerInput& input, const std::vector<VocabEntry>& entries,
+                          const AddedVocabulary& added, std::string_view where, Vocabulary& out) {
+  std::uint64_t size = 0;
+  for (const VocabEntry& entry : entries) size = std::max<std::uint64_t>(size, entry.id + std::uint64_t{1});
+  for (const AddedToken& token : added.tokens()) size = std::max(size, token.id + 1);
+  out.token_count = size;
+  if (input.vocab_size == 0) return size;
+  if (size > input.vocab_size) drop_beyond_rows(input, entries, added, where);
+  return input.vocab_size;
+}
+
 void drop_beyond_rows(TokenizerInput& input, const std::vector<VocabEntry>& entries,
                       const AddedVocabulary& added, std::string_view where) {
   const std::uint64_t rows = input.vocab_size;

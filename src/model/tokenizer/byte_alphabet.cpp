@@ -23,7 +23,23 @@ constexpr auto kShifted = [] {
 }();
 static_assert(kShifted.back() == 0xAD);
 
+/// The character of every byte, as a code point.
+constexpr auto kPoints = [] {
+  std::array<std::uint16_t, 256> points{};
+  std::uint16_t next = 0x100;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    points[byte] = stands_for_itself(byte) ? static_cast<std::uint16_t>(byte) : next++;
+  }
+  return points;
+}();
+
 }  // namespace
+
+std::string encode_byte_alphabet(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) append_code_point(text, kPoints[static_cast<unsigned char>(c)]);
+  return text;
+}
 
 std::string decode_byte_alphabet(std::string_view text) {
   std::string bytes;

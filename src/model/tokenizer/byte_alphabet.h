@@ -6,6 +6,9 @@
 
 namespace qtz {
 
+/// Any bytes in that alphabet, as UTF-8.
+std::string encode_byte_alphabet(std::string_view bytes);
+
 /// `text` in that alphabet turned back into bytes, then into UTF-8 with U+FFFD for what is none; `text`
 /// itself when it has any other character.
 std::string decode_byte_alphabet(std::string_view text);

@@ -127,6 +127,8 @@ JsonValue pre_tokenizer_of_class(const TokenizerInput& input) {
 }
 
 std::string name_in_family(std::string name, const TokenizerInput& input) {
+  // Phi 1 to 2 alone have this class; the converter has a name of their own for the same cutting.
+  if (name == "gpt-2" && input.hub.tokenizer_class() == "CodeGenTokenizer") return "phi-2";
   for (const auto& [found, written] : input.policy.pre_names) {
     if (name == found) return written;
   }
@@ -174,14 +176,7 @@ Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input) {
   warn_about_ids(input, added);
   check_merges(input, base, index, added, where);
 
-  std::uint64_t size = 0;
-  for (const VocabEntry& entry : base) size = std::max<std::uint64_t>(size, entry.id + std::uint64_t{1});
-  for (const AddedToken& token : added.tokens()) size = std::max(size, token.id + 1);
-  out.token_count = size;
-  if (input.vocab_size != 0) {
-    if (size > input.vocab_size) drop_beyond_rows(input, base, added, where);
-    size = input.vocab_size;
-  }
+  const std::uint64_t size = settle_size(input, base, added, where, out);
   out.pad_to(size, std::nullopt);
   for (VocabEntry& entry : base) out.put(entry.id, std::move(entry.text), TokenType::normal);
 

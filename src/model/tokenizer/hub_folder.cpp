@@ -23,6 +23,23 @@ std::uint64_t parse_id(std::string_view text, std::string_view where) {
   return id;
 }
 
+/// The class that transformers takes for a type of model when no file names one.
+std::string class_of_model(std::string_view type) {
+  static constexpr std::pair<std::string_view, const char*> kClasses[] = {
+      {"gpt2", "GPT2Tokenizer"},
+      {"bert", "BertTokenizer"},
+      {"distilbert", "BertTokenizer"},
+      {"t5", "T5Tokenizer"},
+      {"mt5", "T5Tokenizer"},
+      {"umt5", "T5Tokenizer"},
+      {"xlm-roberta", "XLMRobertaTokenizer"},
+  };
+  for (const auto& [known, name] : kClasses) {
+    if (known == type) return name;
+  }
+  return {};
+}
+
 }  // namespace
 
 const std::string* token_text(const JsonValue& value) noexcept {
@@ -45,8 +62,11 @@ HubTokenizer::HubTokenizer(std::filesystem::path folder, const JsonValue& model_
   tokenizer_class_ = config_text("tokenizer_class");
   if (tokenizer_class_.ends_with("Fast")) tokenizer_class_.resize(tokenizer_class_.size() - 4);
   const JsonValue* type = model_config.find("model_type");
-  const bool is_gpt2 = type != nullptr && type->as_string() != nullptr && *type->as_string() == "gpt2";
-  if (tokenizer_class_.empty() && is_gpt2) tokenizer_class_ = "GPT2Tokenizer";
+  if (tokenizer_class_.empty() && type != nullptr && type->as_string() != nullptr) {
+    tokenizer_class_ = class_of_model(*type->as_string());
+  }
+  // Classes that differ in nothing that matters here.
+  if (tokenizer_class_ == "DistilBertTokenizer") tokenizer_class_ = "BertTokenizer";
 
   const JsonValue* decoder = config_.find("added_tokens_decoder");
   if (decoder != nullptr && decoder->as_object() != nullptr) {
@@ -86,19 +106,20 @@ std::vector<std::string> HubTokenizer::class_specials() const {
     std::string_view text;
   };
   static constexpr ClassSpecial kSpecials[] = {
-      {"LlamaTokenizer", "unk_token", "<unk>"},
-      {"LlamaTokenizer", "bos_token", "<s>"},
-      {"LlamaTokenizer", "eos_token", "</s>"},
-      {"CodeLlamaTokenizer", "unk_token", "<unk>"},
-      {"CodeLlamaTokenizer", "bos_token", "<s>"},
-      {"CodeLlamaTokenizer", "eos_token", "</s>"},
-      {"GemmaTokenizer", "unk_token", "<unk>"},
-      {"GemmaTokenizer", "bos_token", "<bos>"},
-      {"GemmaTokenizer", "eos_token", "<eos>"},
-      {"GemmaTokenizer", "pad_token", "<pad>"},
-      {"GemmaTokenizer", "mask_token", "<mask>"},
-      {"GPT2Tokenizer", "eos_token", "<|endoftext|>"},
-      {"CodeGenTokenizer", "eos_token", "<|endoftext|>"},
+      {"LlamaTokenizer", "unk_token", "<unk>"},        {"LlamaTokenizer", "bos_token", "<s>"},
+      {"LlamaTokenizer", "eos_token", "</s>"},         {"CodeLlamaTokenizer", "unk_token", "<unk>"},
+      {"CodeLlamaTokenizer", "bos_token", "<s>"},      {"CodeLlamaTokenizer", "eos_token", "</s>"},
+      {"GemmaTokenizer", "unk_token", "<unk>"},        {"GemmaTokenizer", "bos_token", "<bos>"},
+      {"GemmaTokenizer", "eos_token", "<eos>"},        {"GemmaTokenizer", "pad_token", "<pad>"},
+      {"GemmaTokenizer", "mask_token", "<mask>"},      {"BertTokenizer", "unk_token", "[UNK]"},
+      {"BertTokenizer", "sep_token", "[SEP]"},         {"BertTokenizer", "pad_token", "[PAD]"},
+      {"BertTokenizer", "cls_token", "[CLS]"},         {"BertTokenizer", "mask_token", "[MASK]"},
+      {"XLMRobertaTokenizer", "bos_token", "<s>"},     {"XLMRobertaTokenizer", "eos_token", "</s>"},
+      {"XLMRobertaTokenizer", "sep_token", "</s>"},    {"XLMRobertaTokenizer", "cls_token", "<s>"},
+      {"XLMRobertaTokenizer", "unk_token", "<unk>"},   {"XLMRobertaTokenizer", "pad_token", "<pad>"},
+      {"XLMRobertaTokenizer", "mask_token", "<mask>"}, {"T5Tokenizer", "eos_token", "</s>"},
+      {"T5Tokenizer", "unk_token", "<unk>"},           {"T5Tokenizer", "pad_token", "<pad>"},
+      {"GPT2Tokenizer", "eos_token", "<|endoftext|>"}, {"CodeGenTokenizer", "eos_token", "<|endoftext|>"},
   };
   std::vector<std::string> texts;
   for (const ClassSpecial& special : kSpecials) {

@@ -5,13 +5,8 @@
 #include "qtz/core/error.h"
 
 namespace qtz {
-namespace {
 
-constexpr float kAddedScore = -1000.0f;
-constexpr float kUnusedScore = -10000.0f;
-constexpr std::string_view kZeroCharacter("\0", 1);
-
-TokenType type_of(SentencePieceModel::PieceType type) {
+TokenType type_of(SentencePieceModel::PieceType type) noexcept {
   switch (type) {
     case SentencePieceModel::PieceType::unknown:
       return TokenType::unknown;
@@ -25,9 +20,14 @@ TokenType type_of(SentencePieceModel::PieceType type) {
     case SentencePieceModel::PieceType::user_defined:
       break;
   }
-  return TokenType::normal;  // as llama.cpp's converter has it, also for pieces that the model calls
-                             // user-defined
+  return TokenType::normal;
 }
+
+namespace {
+
+constexpr float kAddedScore = -1000.0f;
+constexpr float kUnusedScore = -10000.0f;
+constexpr std::string_view kZeroCharacter("\0", 1);
 
 class Builder {
  public:

@@ -30,6 +30,35 @@ bool fits_byte_bpe(const TokenizerInput& input) {
   return input.hub.has("vocab.json") && input.hub.has("merges.txt");
 }
 
+bool fits_wordpiece(const TokenizerInput& input) {
+  return input.json ? input.json->model_type == "WordPiece" : input.hub.has("vocab.txt");
+}
+
+/// A tokenizer.model may be of another kind; a file under any other name is what it has to be.
+bool fits_unigram(const TokenizerInput& input) {
+  const std::string name = find_unigram_file(input);
+  if (name != "tokenizer.model") return !name.empty();
+  if (!looks_like_sentencepiece(input.hub.path(name))) return false;
+  return read_sentencepiece_model(input.hub.path(name)).algorithm == SentencePieceModel::Algorithm::unigram;
+}
+
+bool fits_unigram_json(const TokenizerInput& input) {
+  return input.json && input.json->model_type == "Unigram";
+}
+
+/// The library that knows tekken.json is not asked where a tokenizer.json says the same.
+bool fits_tekken(const TokenizerInput& input) {
+  return !input.json && input.hub.has("tekken.json");
+}
+
+bool fits_tiktoken(const TokenizerInput& input) {
+  return !input.policy.tiktoken.file.empty() && input.hub.has(input.policy.tiktoken.file);
+}
+
+bool fits_rwkv(const TokenizerInput& input) {
+  return input.hub.has("rwkv_vocab_v20230424.txt");
+}
+
 /// Every source: when it fits, how it is read, what it is called.
 struct SourceReader {
   TokenizerSource source;
@@ -44,7 +73,22 @@ constexpr SourceReader kReaders[] = {
      "tokenizer.json with byte fallback"},
     {TokenizerSource::byte_bpe, fits_byte_bpe, read_byte_bpe_vocabulary,
      "tokenizer.json of byte-level BPE, or vocab.json and merges.txt"},
+    {TokenizerSource::wordpiece, fits_wordpiece, read_wordpiece_vocabulary,
+     "tokenizer.json of WordPiece, or vocab.txt"},
+    {TokenizerSource::unigram, fits_unigram, read_unigram_vocabulary,
+     "a SentencePiece file of a unigram model"},
+    {TokenizerSource::unigram_json, fits_unigram_json, read_unigram_json_vocabulary,
+     "tokenizer.json of a unigram model"},
+    {TokenizerSource::tekken, fits_tekken, read_tekken_vocabulary, "tekken.json"},
+    {TokenizerSource::tiktoken, fits_tiktoken, read_tiktoken_vocabulary, "the tiktoken file of the model"},
+    {TokenizerSource::rwkv, fits_rwkv, read_rwkv_vocabulary, "rwkv_vocab_v20230424.txt"},
 };
+
+/// Byte-level BPE, whatever the files look like.
+bool has_pre_tokenizer(TokenizerSource source) {
+  return source == TokenizerSource::byte_bpe || source == TokenizerSource::tekken ||
+         source == TokenizerSource::tiktoken;
+}
 
 const SourceReader* reader_of(TokenizerSource source) {
   const auto* known = std::find_if(std::begin(kReaders), std::end(kReaders),
@@ -52,7 +96,7 @@ const SourceReader* reader_of(TokenizerSource source) {
   return known == std::end(kReaders) ? nullptr : known;
 }
 
-/// Files of tokenizers that qtz does not read, with the name of their kind.
+/// Files that not every architecture takes, with the name of their kind.
 constexpr std::pair<std::string_view, std::string_view> kForeignFiles[] = {
     {"tekken.json", "tekken"},    {"rwkv_vocab_v20230424.txt", "RWKV"}, {"vocab.txt", "WordPiece"},
     {"spiece.model", "Unigram"},  {"qwen.tiktoken", "tiktoken"},        {"tiktoken.model", "tiktoken"},
@@ -131,7 +175,10 @@ SpecialTokens collect_specials(TokenizerInput& input, const Vocabulary& vocabula
   const TokenizerJson* json = input.json ? &*input.json : nullptr;
   SpecialTokens specials =
       find_special_tokens(input.hub, json, input.config, policy.special_tokens, vocabulary.tokens.size());
+  for (const auto& [name, id] : vocabulary.special_ids) specials.set_id(name, id);
+  const bool none = specials.ids.empty();
   for (const TokenizerPolicy::SpecialText& wanted : policy.special_by_text) {
+    if (wanted.alone && !none) continue;
     const auto id = vocabulary.find_added(wanted.content);
     if (id && wanted.replace) {
       specials.set_id(wanted.name, *id);
@@ -204,13 +251,17 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
   const std::string model = policy.model.empty() ? vocabulary.model : policy.model;
 
   set_all(keys, policy.keys_first);
+  const bool unigram = source == TokenizerSource::unigram || source == TokenizerSource::unigram_json;
+  const auto token_types = unigram ? TokenizerPolicy::TokenTypes::ignored : policy.token_types;
+  if (token_types == TokenizerPolicy::TokenTypes::first) write_token_types(input, keys);
   if (policy.prefix_space == TokenizerPolicy::PrefixSpace::first) write_prefix_space(input, keys);
   keys.set("tokenizer.ggml.model", model);
   if (policy.write_pre) keys.set("tokenizer.ggml.pre", vocabulary.pre);
   keys.set("tokenizer.ggml.tokens", std::move(vocabulary.tokens));
   if (!vocabulary.scores.empty()) keys.set("tokenizer.ggml.scores", std::move(vocabulary.scores));
   keys.set("tokenizer.ggml.token_type", std::move(vocabulary.types));
-  if ((source == TokenizerSource::byte_bpe || policy.write_merges) && !vocabulary.merges.empty()) {
+  set_all(keys, vocabulary.keys);
+  if ((has_pre_tokenizer(source) || policy.write_merges) && !vocabulary.merges.empty()) {
     keys.set("tokenizer.ggml.merges", std::move(vocabulary.merges));
   }
   if (policy.prefix_space == TokenizerPolicy::PrefixSpace::of_model && vocabulary.add_dummy_prefix) {
@@ -219,6 +270,12 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
   specials.write_ids(keys);
   specials.write_flags(keys);
   result.has_chat_template = write_chat_template(input.hub, policy.template_file_first, keys, input.warnings);
+  if (!result.has_chat_template) {
+    const std::string& implied =
+        policy.fallback_template.empty() ? vocabulary.chat_template : policy.fallback_template;
+    if (!implied.empty()) keys.set("tokenizer.chat_template", implied);
+    result.has_chat_template = !implied.empty();
+  }
   specials.write_normalizer(keys);
   write_known_ids(input, policy.special_by_id, size, keys);
   for (const TokenizerPolicy::VocabularySizeRule& rule : policy.size_rules) {
@@ -231,17 +288,19 @@ TokenizerResult read_tokenizer(const std::filesystem::path& folder, const JsonVa
     if (of == source) set_all(keys, more);
   }
   set_all(keys, policy.keys_last);
+  if (token_types == TokenizerPolicy::TokenTypes::last) write_token_types(input, keys);
   write_missing_prefix_space(input, source, keys);
   if (policy.eot_from_eos_list) write_eot_of_list(input, keys);
 
   result.token_count = vocabulary.token_count;
-  result.description = model + (source == TokenizerSource::byte_bpe ? ", pre " + vocabulary.pre : "") + ", " +
+  result.description = model + (has_pre_tokenizer(source) ? ", pre " + vocabulary.pre : "") + ", " +
                        std::to_string(vocabulary.token_count) + " tokens" +
                        (size > vocabulary.token_count ? " padded to " + std::to_string(size) : "") +
                        (result.has_chat_template ? ", chat template" : ", no chat template");
   if (!result.has_chat_template) warn_without_template(input);
-  if (pre_override && source != TokenizerSource::byte_bpe) {
-    input.warnings.push_back("--tokenizer-pre is not used: a SentencePiece vocabulary has no pre-tokenizer");
+  if (pre_override && !has_pre_tokenizer(source)) {
+    input.warnings.push_back("--tokenizer-pre is not used: a vocabulary of this kind (" + model +
+                             ") has no pre-tokenizer");
   }
   result.warnings = std::move(input.warnings);
   result.warnings.insert(result.warnings.end(), specials.warnings.begin(), specials.warnings.end());

@@ -1,6 +1,7 @@
 #include "model/tokenizer/tokenizer_json.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "model/folder_file.h"
@@ -138,6 +139,48 @@ class MergesVisitor final : public EventVisitor {
   std::string pair_;
 };
 
+/// [["piece", score], ...]
+class PiecesVisitor final : public JsonVisitor {
+ public:
+  std::vector<ScoredPiece> pieces;
+
+  void on_null() override { malformed(); }
+  void on_bool(bool) override { malformed(); }
+  void on_int(std::int64_t value) override { on_double(static_cast<double>(value)); }
+  void on_uint(std::uint64_t value) override { on_double(static_cast<double>(value)); }
+  void on_double(double value) override {
+    const auto score = static_cast<float>(value);
+    if (depth_ != 2 || parts_++ != 1 || !std::isfinite(score)) malformed();
+    if (pieces.size() >= kMaxVocabulary)
+      refuse("the vocabulary has more than " + std::to_string(kMaxVocabulary) + " entries");
+    pieces.push_back({std::move(text_), score});
+  }
+  void on_string(std::string& value) override {
+    if (depth_ != 2 || parts_++ != 0) malformed();
+    text_ = std::move(value);
+  }
+  void on_key(std::string&) override {}
+  void on_start_object() override { malformed(); }
+  void on_end_object() override {}
+  void on_start_array() override {
+    if (++depth_ > 2) malformed();
+    parts_ = 0;
+  }
+  void on_end_array() override {
+    if (depth_-- == 2 && parts_ != 2) malformed();
+  }
+
+ private:
+  [[noreturn]] void malformed() const {
+    refuse("entry " + std::to_string(pieces.size()) +
+           " of the vocabulary is not a pair of a text and a finite score");
+  }
+
+  unsigned depth_ = 0;
+  unsigned parts_ = 0;
+  std::string text_;
+};
+
 /// Passes over a value.
 class SkipVisitor final : public EventVisitor {
  public:
@@ -220,6 +263,7 @@ class DocumentVisitor final : public JsonVisitor {
   void finish() {
     out_.vocab = std::move(vocab_.entries);
     out_.merges = std::move(merges_.merges);
+    out_.pieces = std::move(pieces_.pieces);
     if (!out_.model_type.empty()) return;
     // Files of the first years do not name the kind.
     out_.model_type = vocab_is_array_ ? "Unigram" : !out_.merges.empty() ? "BPE" : "WordPiece";
@@ -244,7 +288,7 @@ class DocumentVisitor final : public JsonVisitor {
     const bool in_model = level_ == 2;
     if (in_model && key_ == "vocab") {
       vocab_is_array_ = shape == Shape::array;
-      target_ = vocab_is_array_ ? static_cast<JsonVisitor*>(&skip_) : &vocab_;
+      target_ = vocab_is_array_ ? static_cast<JsonVisitor*>(&pieces_) : &vocab_;
     } else if (in_model && key_ == "merges" && shape == Shape::array) {
       target_ = &merges_;
     } else if (in_model ? is_model_fact(key_) : is_root_fact(key_)) {
@@ -256,7 +300,7 @@ class DocumentVisitor final : public JsonVisitor {
   }
 
   static bool is_model_fact(std::string_view key) {
-    return key == "type" || key == "byte_fallback" || key == "ignore_merges";
+    return key == "type" || key == "byte_fallback" || key == "ignore_merges" || key == "unk_id";
   }
   static bool is_root_fact(std::string_view key) {
     return key == "added_tokens" || key == "normalizer" || key == "pre_tokenizer" ||
@@ -280,6 +324,7 @@ class DocumentVisitor final : public JsonVisitor {
   void store(JsonValue value) {
     if (level_ == 2) {
       if (key_ == "type" && value.as_string()) out_.model_type = *value.as_string();
+      if (key_ == "unk_id") out_.unknown_id = value.as_uint();
       if (key_ == "byte_fallback") out_.byte_fallback = value.as_bool();
       if (key_ == "ignore_merges") out_.ignore_merges = value.as_bool().value_or(false);
     } else if (key_ == "added_tokens") {
@@ -313,6 +358,7 @@ class DocumentVisitor final : public JsonVisitor {
   JsonTreeBuilder tree_;
   SkipVisitor skip_;
   VocabVisitor vocab_;
+  PiecesVisitor pieces_;
   MergesVisitor merges_;
   JsonVisitor* target_ = nullptr;
   unsigned level_ = 0;  ///< 1 in the root, 2 in "model"

@@ -22,6 +22,12 @@ struct VocabEntry {
   std::string text;
 };
 
+/// An entry of a unigram vocabulary; its place in the list is its id.
+struct ScoredPiece {
+  std::string text;
+  float score = 0;
+};
+
 /// An entry of "added_tokens" or of tokenizer_config.json's "added_tokens_decoder".
 struct AddedToken {
   std::uint64_t id = 0;
@@ -34,8 +40,10 @@ struct TokenizerJson {
   std::string model_type;             ///< "BPE", "Unigram", "WordPiece", "WordLevel"
   std::optional<bool> byte_fallback;  ///< as stored
   bool ignore_merges = false;
-  std::vector<VocabEntry> vocab;    ///< in file order; empty unless the vocabulary is an object
-  std::vector<std::string> merges;  ///< "left right"; a space inside a part is written as U+0120
+  std::vector<VocabEntry> vocab;            ///< in file order; empty unless the vocabulary is an object
+  std::vector<ScoredPiece> pieces;          ///< of a unigram model, whose vocabulary is a list
+  std::optional<std::uint64_t> unknown_id;  ///< of a unigram model
+  std::vector<std::string> merges;          ///< "left right"; a space inside a part is written as U+0120
   std::vector<AddedToken> added_tokens;
   JsonValue normalizer;
   JsonValue pre_tokenizer;
@@ -44,7 +52,8 @@ struct TokenizerJson {
 };
 
 /// Throws input_missing or input_invalid naming the file: ids that are negative, not integers or beyond
-/// kMaxVocabulary, merges of another form, a document that is not a tokenizer.
+/// kMaxVocabulary, merges of another form, pieces that are not a text and a finite score, a document that is
+/// not a tokenizer.
 TokenizerJson read_tokenizer_json(const std::filesystem::path& path);
 
 /// A vocabulary file of the older form: {"token": id, ...}.

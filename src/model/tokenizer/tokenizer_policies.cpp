@@ -26,7 +26,7 @@ TokenizerPolicy with_sources(std::vector<Source> sources) {
 
 TokenizerPolicy llama_tokenizer() {
   TokenizerPolicy policy =
-      with_sources({Source::sentencepiece, Source::sentencepiece_json, Source::byte_bpe});
+      with_sources({Source::tekken, Source::sentencepiece, Source::sentencepiece_json, Source::byte_bpe});
   policy.prefix_space = TokenizerPolicy::PrefixSpace::first;
   // Llama 3's vocabulary with no token before a text: the converter knows it from Smaug. llama.cpp cuts
   // alike.
@@ -186,6 +186,80 @@ TokenizerPolicy laguna_tokenizer() {
   TokenizerPolicy policy = bpe_tokenizer();
   policy.template_file_first = true;
   policy.eot_from_eos_list = true;
+  return policy;
+}
+
+TokenizerPolicy bert_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::wordpiece});
+  policy.token_types = TokenizerPolicy::TokenTypes::first;
+  return policy;
+}
+
+TokenizerPolicy roberta_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::byte_bpe, Source::wordpiece});
+  policy.token_types = TokenizerPolicy::TokenTypes::last;
+  return policy;
+}
+
+TokenizerPolicy xlm_roberta_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::unigram, Source::unigram_json});
+  policy.unigram_files = {"sentencepiece.bpe.model"};
+  policy.fairseq_order = true;
+  policy.token_types = TokenizerPolicy::TokenTypes::first;
+  return policy;
+}
+
+TokenizerPolicy modern_bert_tokenizer() {
+  TokenizerPolicy policy = bpe_tokenizer();
+  policy.pre_names = {{"gpt-2", "modern-bert"}};
+  for (const char* name : {"bos", "eos", "sep"}) {
+    policy.keys_first.set("tokenizer.ggml.add_" + std::string(name) + "_token", true);
+  }
+  return policy;
+}
+
+TokenizerPolicy t5_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::unigram, Source::sentencepiece, Source::unigram_json});
+  policy.unigram_files = {"tokenizer.model", "spiece.model"};
+  return policy;
+}
+
+TokenizerPolicy qwen_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::tiktoken});
+  constexpr int kExtraTokens = 205;
+  policy.tiktoken = {"qwen.tiktoken", "qwen2", {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}};
+  for (int i = 0; i < kExtraTokens; ++i)
+    policy.tiktoken.specials.push_back("<|extra_" + std::to_string(i) + "|>");
+  policy.special_by_text = {{"bos", "<|endoftext|>", false, true},
+                            {"eos", "<|endoftext|>", false, true},
+                            {"unk", "<|endoftext|>", true}};
+  return policy;
+}
+
+TokenizerPolicy kimi_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::byte_bpe, Source::tiktoken});
+  policy.tiktoken.file = "tiktoken.model";
+  policy.tiktoken.pre = "kimi-k2";
+  policy.tiktoken.reserved = 258;
+  return policy;
+}
+
+TokenizerPolicy hunyuan_moe_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::tiktoken});
+  constexpr int kExtraTokens = 205;
+  policy.tiktoken = {
+      "hy.tiktoken", "hunyuan", {"<|endoftext|>", "<|startoftext|>", "<|bos|>", "<|eos|>", "<|pad|>"}};
+  for (int i = 0; i < kExtraTokens; ++i)
+    policy.tiktoken.specials.push_back("<|extra_" + std::to_string(i) + "|>");
+  policy.special_by_text = {{"bos", "<|bos|>", true}};
+  return policy;
+}
+
+TokenizerPolicy rwkv_tokenizer() {
+  TokenizerPolicy policy = with_sources({Source::rwkv});
+  policy.write_pre = false;
+  policy.fallback_template = "rwkv-world";
+  policy.special_by_id = {{"eot", 261}};  // two line breaks end what a speaker says
   return policy;
 }
 

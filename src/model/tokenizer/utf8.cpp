@@ -38,6 +38,25 @@ std::optional<std::uint32_t> take_code_point(std::string_view& text) noexcept {
   return point;
 }
 
+void append_code_point(std::string& text, std::uint32_t point) {
+  const auto tail = [&](unsigned shift) { text += static_cast<char>(0x80U | (point >> shift & 0x3FU)); };
+  if (point < 0x80) {
+    text += static_cast<char>(point);
+  } else if (point < 0x800) {
+    text += static_cast<char>(0xC0U | point >> 6);
+    tail(0);
+  } else if (point < 0x10000) {
+    text += static_cast<char>(0xE0U | point >> 12);
+    tail(6);
+    tail(0);
+  } else {
+    text += static_cast<char>(0xF0U | point >> 18);
+    tail(12);
+    tail(6);
+    tail(0);
+  }
+}
+
 std::string utf8_lossy(std::string_view bytes) {
   std::string out;
   while (!bytes.empty()) {

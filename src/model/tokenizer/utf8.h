@@ -16,6 +16,9 @@ inline constexpr std::string_view kLowerBlock = "\xE2\x96\x81";
 /// there.
 std::optional<std::uint32_t> take_code_point(std::string_view& text) noexcept;
 
+/// Appends a code point, which must be one that UTF-8 has (no surrogate, at most U+10FFFF).
+void append_code_point(std::string& text, std::uint32_t point);
+
 /// `bytes` with every maximal malformed part replaced by U+FFFD, as Unicode recommends and Rust's
 /// from_utf8_lossy does.
 std::string utf8_lossy(std::string_view bytes);

@@ -26,6 +26,13 @@ std::optional<std::uint32_t> Vocabulary::find_added(std::string_view text) const
   return known == added.end() ? std::nullopt : std::optional(known->second);
 }
 
+void write_token_types(const TokenizerInput& input, KvList& keys) {
+  const JsonValue* value = input.config.find("type_vocab_size");
+  const auto count = value != nullptr ? value->as_uint() : std::nullopt;
+  const bool stated = count && *count <= UINT32_MAX;
+  keys.set("tokenizer.ggml.token_type_count", stated ? static_cast<std::uint32_t>(*count) : std::uint32_t{1});
+}
+
 bool looks_special(std::string_view text) noexcept {
   static constexpr std::string_view kKnown[] = {"<pad>", "<mask>", "<2mass>", "[@BOS@]"};
   const auto framed = [&](std::string_view begin, std::string_view end) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/tokenizer/hub_folder.h"
+#include "model/tokenizer/sentencepiece_model.h"
 #include "model/tokenizer/tokenizer_json.h"
 #include "qtz/core/json.h"
 #include "qtz/model/tokenizer.h"
@@ -42,11 +43,14 @@ struct Vocabulary {
   std::string pre;    ///< tokenizer.ggml.pre
   std::vector<std::string> tokens;
   std::vector<std::int32_t> types;
-  std::vector<float> scores;                                 ///< empty when the kind has none
-  std::vector<std::string> merges;                           ///< as the files have them
-  std::uint64_t token_count = 0;                             ///< before padding
-  std::optional<bool> add_dummy_prefix;                      ///< of a SentencePiece model
-  std::vector<std::pair<std::string, std::uint32_t>> added;  ///< added tokens by text
+  std::vector<float> scores;                                            ///< empty when the kind has none
+  std::vector<std::string> merges;                                      ///< as the files have them
+  std::uint64_t token_count = 0;                                        ///< before padding
+  std::optional<bool> add_dummy_prefix;                                 ///< of a SentencePiece model
+  std::vector<std::pair<std::string, std::uint32_t>> added;             ///< added tokens by text
+  std::vector<std::pair<std::string, std::uint32_t>> special_ids = {};  ///< that win over the configurations'
+  std::string chat_template;  ///< that the kind implies, for folders without one
+  KvList keys;                ///< what only this kind has, written behind the arrays
 
   /// Grows to `size` tokens "[PAD<i>]" of type UNUSED, with `score` if the kind has scores.
   void pad_to(std::uint64_t size, std::optional<float> score);
@@ -60,6 +64,29 @@ Vocabulary read_sentencepiece_vocabulary(TokenizerInput& input);
 Vocabulary read_sentencepiece_json_vocabulary(TokenizerInput& input);
 /// tokenizer.json, or vocab.json and merges.txt. Takes the arrays of input.json.
 Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input);
+
+/// tokenizer.json of WordPiece, or vocab.txt. Takes the arrays of input.json.
+Vocabulary read_wordpiece_vocabulary(TokenizerInput& input);
+/// A unigram model in a SentencePiece file.
+Vocabulary read_unigram_vocabulary(TokenizerInput& input);
+/// A unigram model in tokenizer.json. Takes the arrays of input.json.
+Vocabulary read_unigram_json_vocabulary(TokenizerInput& input);
+
+/// tokenizer.ggml.token_type_count: type_vocab_size of config.json, 1 when it does not say.
+void write_token_types(const TokenizerInput& input, KvList& keys);
+
+/// tekken.json.
+Vocabulary read_tekken_vocabulary(TokenizerInput& input);
+/// The policy's tiktoken file.
+Vocabulary read_tiktoken_vocabulary(TokenizerInput& input);
+/// rwkv_vocab_v20230424.txt.
+Vocabulary read_rwkv_vocabulary(TokenizerInput& input);
+
+/// The first of the policy's unigram files that the folder has; empty when there is none.
+std::string find_unigram_file(const TokenizerInput& input);
+
+/// The type of a piece as llama.cpp's converter has it: user-defined pieces are ordinary ones.
+TokenType type_of(SentencePieceModel::PieceType type) noexcept;
 
 /// True for texts that some publishers forgot to mark special: "<|...|>", "<pad>", "<unused7>" ...
 bool looks_special(std::string_view text) noexcept;

@@ -116,7 +116,6 @@ TEST(TokenizerSources, of_kinds_that_are_not_read_are_named) {
     folder.add(file, content);
     expect_error(ErrorKind::input_invalid, message, [&] { folder.read(llama_tokenizer()); });
   };
-  refuse("tekken.json", "{}", "kind tekken");
   refuse("rwkv_vocab_v20230424.txt", "", "kind RWKV");
   refuse("vocab.txt", "", "kind WordPiece");
   refuse("qwen.tiktoken", "", "kind tiktoken");
