@@ -25,14 +25,16 @@ constexpr Size kSizes[] = {
     {"embd", "embedding_length", "hidden_size|n_embd|dim|d_model|n_embed", ""},
     {"blocks", "block_count", "num_hidden_layers|n_layers|n_layer|num_layers", ""},
     {"context", "context_length", "n_ctx|n_positions|max_position_embeddings", ""},
-    {"heads", "attention.head_count", "num_attention_heads_per_layer|num_attention_heads|n_head|n_heads", ""},
+    {"heads", "attention.head_count",
+     "num_attention_heads_per_layer|num_attention_heads|n_head|n_heads|num_heads", ""},
+    {"buckets", "attention.relative_buckets_count", "relative_attention_num_buckets", ""},
     {"kv", "attention.head_count_kv", "num_kv_heads|num_key_value_heads|n_kv_heads|multi_query_group_num",
      "heads"},
     {"key", "attention.key_length", "head_dim", "embd/heads", "attention.key_length_swa"},
     {"value", "attention.value_length", "head_dim", "embd/heads", "attention.value_length_swa"},
     {"rope", "rope.dimension_count", "qk_rope_head_dim", "key"},
     {"ffn", "feed_forward_length",
-     "prefix_dense_intermediate_size|dense_intermediate_size|intermediate_size|n_inner|hidden_dim", ""},
+     "prefix_dense_intermediate_size|dense_intermediate_size|intermediate_size|n_inner|hidden_dim|d_ff", ""},
     {"experts", "expert_count", "num_local_experts|num_experts|n_routed_experts|moe_num_experts", ""},
     {"expert_ffn", "expert_feed_forward_length", "moe_intermediate_size|intermediate_size", "ffn"},
     {"shared", "expert_shared_count", "n_shared_experts|num_shared_experts|moe_num_shared_experts", "1"},
@@ -80,7 +82,7 @@ std::vector<ShapeRow> shape_rows() {
   const Names latent = {"deepseek2", "glm-dsa", "deepseek32", "kimi-k3"};
   const Names whole_norms = {"olmo2", "olmoe", "minimax-m2", "mpt"};
   const Names norm_per_head = {"command-r", "stablelm"};
-  const Names fused_gate = {"phi3", "chatglm", "glm4"};
+  const Names fused_gate = {"phi3", "chatglm", "glm4", "modern-bert"};
   const Names linear = {"qwen3next", "qwen35", "qwen35moe"};
   const Names mamba1 = {"mamba", "jamba"};
   const Names mamba2 = {"mamba2", "falcon-h1", "granitehybrid", "nemotron_h", "nemotron_h_moe"};
@@ -129,6 +131,33 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.attn_k_b.weight", {"heads", "kv_rank", "key_mla-rope"}, latent},
       {"blk.{L}.attn_v_b.weight", {"heads", "value_mla", "kv_rank"}, latent},
       {"blk.{L}.attn_output.{W}", {"embd", "heads*value_mla"}, latent},
+
+      // Delta attention in most layers, latent attention in the others.
+      {"blk.{L}.attn_q.weight", {"?", "embd"}, {"kimi-linear"}},
+      {"blk.{L}.attn_k.weight", {"?", "embd"}, {"kimi-linear"}},
+      {"blk.{L}.attn_v.weight", {"?", "embd"}, {"kimi-linear"}},
+      {"blk.{L}.attn_output.weight", {"embd", "?"}, {"kimi-linear"}},
+      {"blk.{L}.attn_k_b.weight", {"heads", "kv_rank", "key_mla-rope"}, {"kimi-linear"}},
+      {"blk.{L}.attn_v_b.weight", {"heads", "value_mla", "kv_rank"}, {"kimi-linear"}},
+      {"blk.{L}.ssm_a", {"1", "1", "heads", "1"}, {"kimi-linear"}},
+      {"blk.{L}.ssm_beta.weight", {"heads", "embd"}, {"kimi-linear"}},
+
+      // Gate and up projection are half as wide as the key says.
+      {"blk.{L}.ffn_gate.{W}", {"ffn/2", "embd"}, {"qwen"}},
+      {"blk.{L}.ffn_up.{W}", {"ffn/2", "embd"}, {"qwen"}},
+      {"blk.{L}.ffn_down.{W}", {"embd", "ffn/2"}, {"qwen"}},
+
+      {"blk.{L}.time_mix_key.weight", {"embd", "embd"}},
+      {"blk.{L}.time_mix_value.weight", {"embd", "embd"}},
+      {"blk.{L}.time_mix_receptance.weight", {"embd", "embd"}},
+      {"blk.{L}.time_mix_output.weight", {"embd", "embd"}},
+      // The first layer has a rank of its own: what it has there is not used.
+      {"blk.{L}.time_mix_v1.weight", {"?", "embd"}},
+      {"blk.{L}.time_mix_v2.weight", {"embd", "?"}},
+      {"blk.{L}.time_mix_ln.weight", {"embd"}},
+      {"blk.{L}.time_mix_ln.bias", {"embd"}},
+      {"blk.{L}.channel_mix_key.weight", {"ffn", "embd"}},
+      {"blk.{L}.channel_mix_value.weight", {"embd", "ffn"}},
 
       // Norms over all heads at once, and over each head by itself with weights of its own.
       {"blk.{L}.attn_q_norm.{W}", {"heads*key"}, whole_norms},
@@ -231,6 +260,7 @@ std::vector<ShapeRow> shape_rows() {
       {"token_embd_norm.weight", {"embd"}},
       {"token_embd_norm.bias", {"embd"}},
       {"position_embd.weight", {"context", "embd"}},
+      {"token_types.weight", {"?", "embd"}},
       {"rope_freqs.weight", {"rope/2"}},
       {"per_layer_token_embd.weight", {"vocab", "blocks*per_layer"}},
       {"per_layer_model_proj.weight", {"blocks*per_layer", "embd"}},
@@ -241,6 +271,9 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.attn_norm_2.weight", {"embd"}},
       {"blk.{L}.attn_norm_2.bias", {"embd"}},
       {"blk.{L}.attn_output_norm.weight", {"embd"}},
+      {"blk.{L}.attn_output_norm.bias", {"embd"}},
+      {"blk.{L}.layer_output_norm.weight", {"embd"}},
+      {"blk.{L}.layer_output_norm.bias", {"embd"}},
       {"blk.{L}.post_attention_norm.weight", {"embd"}},
       {"blk.{L}.ffn_norm", {"embd"}},
       {"blk.{L}.ffn_norm.weight", {"embd"}},
@@ -281,6 +314,34 @@ std::vector<ShapeRow> shape_rows() {
       {"blk.{L}.indexer.q_proj.weight", {"index_heads*index_key", "embd"}},
       {"blk.{L}.indexer.k_proj.weight", {"index_key", "embd"}},
       {"blk.{L}.indexer.q_norm.weight", {"index_key"}},
+      {"enc.blk.{L}.attn_norm.weight", {"embd"}},
+      {"enc.blk.{L}.attn_q.weight", {"heads*key", "embd"}},
+      {"enc.blk.{L}.attn_k.weight", {"heads*key", "embd"}},
+      {"enc.blk.{L}.attn_v.weight", {"heads*value", "embd"}},
+      {"enc.blk.{L}.attn_o.weight", {"embd", "heads*value"}},
+      {"enc.blk.{L}.attn_rel_b.weight", {"buckets", "heads"}},
+      {"enc.blk.{L}.ffn_norm.weight", {"embd"}},
+      {"enc.blk.{L}.ffn_gate.weight", {"ffn", "embd"}},
+      {"enc.blk.{L}.ffn_up.weight", {"ffn", "embd"}},
+      {"enc.blk.{L}.ffn_down.weight", {"embd", "ffn"}},
+      {"enc.output_norm.weight", {"embd"}},
+      {"dec.blk.{L}.attn_norm.weight", {"embd"}},
+      {"dec.blk.{L}.attn_q.weight", {"heads*key", "embd"}},
+      {"dec.blk.{L}.attn_k.weight", {"heads*key", "embd"}},
+      {"dec.blk.{L}.attn_v.weight", {"heads*value", "embd"}},
+      {"dec.blk.{L}.attn_o.weight", {"embd", "heads*value"}},
+      {"dec.blk.{L}.attn_rel_b.weight", {"buckets", "heads"}},
+      {"dec.blk.{L}.cross_attn_norm.weight", {"embd"}},
+      {"dec.blk.{L}.cross_attn_q.weight", {"heads*key", "embd"}},
+      {"dec.blk.{L}.cross_attn_k.weight", {"heads*key", "embd"}},
+      {"dec.blk.{L}.cross_attn_v.weight", {"heads*value", "embd"}},
+      {"dec.blk.{L}.cross_attn_o.weight", {"embd", "heads*value"}},
+      {"dec.blk.{L}.cross_attn_rel_b.weight", {"buckets", "heads"}},
+      {"dec.blk.{L}.ffn_norm.weight", {"embd"}},
+      {"dec.blk.{L}.ffn_gate.weight", {"ffn", "embd"}},
+      {"dec.blk.{L}.ffn_up.weight", {"ffn", "embd"}},
+      {"dec.blk.{L}.ffn_down.weight", {"embd", "ffn"}},
+      {"dec.output_norm.weight", {"embd"}},
 
       {"blk.{L}.ssm_out.{W}", {"embd", "inner"}},
       {"blk.{L}.shortconv.conv.weight", {"embd", "l_cache"}},

@@ -22,9 +22,10 @@ import model_folders
 import output_places
 import safetensors_headers
 import tokenizers
+import vocabulary_files
 import weight_values
 
-TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *tokenizers.CASES, *weight_values.CASES, *output_places.CASES, *command_lines.CASES, *gguf_files.CASES]
+TABLE = [*safetensors_headers.CASES, *model_folders.CASES, *tokenizers.CASES, *vocabulary_files.CASES, *weight_values.CASES, *output_places.CASES, *command_lines.CASES, *gguf_files.CASES]
 
 FAMILIES = {
     "H": ("safetensors headers", 40),

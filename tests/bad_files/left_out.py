@@ -3,7 +3,6 @@
 REASONS = {
     "H40": "big-endian machines: qtz builds for little-endian ones only",
     "C22": "file systems that fold case: their names reach qtz as any other name",
-    "K10": "tekken.json: not read, refused by name as every tokenizer of another kind (K03)",
     "K13": "a matrix of another model whose names and sizes match: nothing in the file tells",
     "K14": "calibration texts: qtz collects no importance",
     "K15": "Hessians: no GPTQ",

@@ -48,16 +48,6 @@ TensorExprPtr by_head(TensorExprPtr input, const ArchBuild& build) {
   return reshaped(std::move(input), Shape{config.head_count(), dims, rank});
 }
 
-TensorExprPtr key_part(TensorExprPtr input, const ArchBuild& build) {
-  return transposed(
-      sliced(by_head(std::move(input), build), 1, 0, build.config.need_uint("qk_nope_head_dim")));
-}
-
-TensorExprPtr value_part(TensorExprPtr input, const ArchBuild& build) {
-  return sliced(by_head(std::move(input), build), 1, build.config.need_uint("qk_nope_head_dim"),
-                build.config.need_uint("v_head_dim"));
-}
-
 /// Version 2 chooses its experts without a bias.
 bool has_routing_bias(const ModelConfig& config, std::uint64_t layer) {
   const std::string method = config.text("topk_method").value_or("");
@@ -66,6 +56,16 @@ bool has_routing_bias(const ModelConfig& config, std::uint64_t layer) {
 }
 
 }  // namespace
+
+TensorExprPtr mla_key_part(TensorExprPtr input, const ArchBuild& build) {
+  return transposed(
+      sliced(by_head(std::move(input), build), 1, 0, build.config.need_uint("qk_nope_head_dim")));
+}
+
+TensorExprPtr mla_value_part(TensorExprPtr input, const ArchBuild& build) {
+  return sliced(by_head(std::move(input), build), 1, build.config.need_uint("qk_nope_head_dim"),
+                build.config.need_uint("v_head_dim"));
+}
 
 std::vector<KeyRule> mla_keys() {
   return joined<KeyRule>({standard_keys(), {computed_keys(emit_latent_sizes)}});
@@ -81,8 +81,8 @@ std::vector<TensorRule> mla_attention() {
       {"model.layers.{L}.self_attn.q_b_proj.{W}", "blk.{L}.attn_q_b.{W}", nullptr, "query:low_rank"},
       {"model.layers.{L}.self_attn.kv_a_proj_with_mqa.{W}", "blk.{L}.attn_kv_a_mqa.{W}"},
       {"model.layers.{L}.self_attn.kv_a_layernorm.{W}", "blk.{L}.attn_kv_a_norm.{W}"},
-      {"model.layers.{L}.self_attn.kv_b_proj.weight", "blk.{L}.attn_k_b.weight", key_part},
-      {"model.layers.{L}.self_attn.kv_b_proj.weight", "blk.{L}.attn_v_b.weight", value_part},
+      {"model.layers.{L}.self_attn.kv_b_proj.weight", "blk.{L}.attn_k_b.weight", mla_key_part},
+      {"model.layers.{L}.self_attn.kv_b_proj.weight", "blk.{L}.attn_v_b.weight", mla_value_part},
       {"model.layers.{L}.self_attn.o_proj.{W}", "blk.{L}.attn_output.{W}"},
   };
 }
@@ -129,7 +129,7 @@ ArchSpec deepseek2() {
   ArchSpec spec;
   spec.classes = {"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"};
   spec.gguf_name = "deepseek2";
-  spec.tokenizer = bpe_tokenizer();
+  spec.tokenizer = kimi_tokenizer();
   spec.defaults = R"({"rms_norm_eps": 1e-6, "rope_theta": 10000.0})";
   spec.keys = mla_keys();
   spec.tensors = joined<TensorRule>({trunk(), mla_attention(), mla_feed_forward()});

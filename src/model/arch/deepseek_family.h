@@ -13,6 +13,9 @@ std::vector<KeyRule> mla_keys();
 std::vector<KeyRule> sparse_attention_keys();
 /// Attention with kv_b split into k_b (turned) and v_b; query with or without low rank.
 std::vector<TensorRule> mla_attention();
+/// The key part of kv_b, turned, and the value part, each by head.
+TensorExprPtr mla_key_part(TensorExprPtr input, const ArchBuild& build);
+TensorExprPtr mla_value_part(TensorExprPtr input, const ArchBuild& build);
 /// Router with its correction bias, routed and shared experts, dense layers.
 std::vector<TensorRule> mla_feed_forward();
 

@@ -2,8 +2,8 @@
 // rotation.
 #include <cmath>
 
-#include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/arch/hunyuan_family.h"
 #include "model/folder_file.h"
 
 namespace qtz::arch {
@@ -11,29 +11,6 @@ namespace qtz::arch {
 namespace {
 
 constexpr std::uint32_t kStretchedContext = 256 * 1024;
-
-/// "dynamic" scaling with an alpha: the base that makes the longest context fit, and no scaling besides.
-void emit_stretched_rope(ArchBuild& build) {
-  const ModelConfig& config = build.config;
-  const JsonValue& rope = config.rope();
-  if (config.rope_type(rope) != "dynamic") return;
-  const double alpha = config.rope_number(rope, "alpha").value_or(50.0);
-  const double base = config.rope_number(rope, "rope_theta").value_or(10000.0);
-  const auto context = config.uint("max_position_embeddings");
-  if (base != 10000.0 || (context != 32U * 1024 && context != kStretchedContext)) {
-    config.refuse(
-        "rope_parameters",
-        "is dynamic, but not with a base of 10000 and a context of 32768 or 262144, for which alone "
-        "the stretched context is known");
-  }
-  const auto dim = static_cast<double>(config.head_dim());
-  if (!(alpha > 0) || !(dim > 2)) config.refuse("rope_parameters.alpha", "is not positive");
-  build.set("rope.freq_base", static_cast<float>(base * std::pow(alpha, dim / (dim - 2))));
-  build.set("rope.scaling.type", "none");
-  build.set("rope.scaling.factor", 1.0F);
-  build.set("rope.scaling.original_context_length", kStretchedContext);
-  build.set("context_length", kStretchedContext);
-}
 
 /// The end of the text stands in a field of its own; of the two ends in generation_config.json the first is
 /// the end of a turn.
@@ -54,20 +31,47 @@ void finish(ArchBuild& build) {
 
 }  // namespace
 
+void emit_stretched_rope(ArchBuild& build, double usual_alpha) {
+  const ModelConfig& config = build.config;
+  const JsonValue& rope = config.rope();
+  if (config.rope_type(rope) != "dynamic") return;
+  const double alpha = config.rope_number(rope, "alpha").value_or(usual_alpha);
+  const double base = config.rope_number(rope, "rope_theta").value_or(10000.0);
+  const auto context = config.uint("max_position_embeddings");
+  if (base != 10000.0 || (context != 32U * 1024 && context != kStretchedContext)) {
+    config.refuse(
+        "rope_parameters",
+        "is dynamic, but not with a base of 10000 and a context of 32768 or 262144, for which alone "
+        "the stretched context is known");
+  }
+  const auto dim = static_cast<double>(config.head_dim());
+  if (!(alpha > 0) || !(dim > 2)) config.refuse("rope_parameters.alpha", "is not positive");
+  build.set("rope.freq_base", static_cast<float>(base * std::pow(alpha, dim / (dim - 2))));
+  build.set("rope.scaling.type", "none");
+  build.set("rope.scaling.factor", 1.0F);
+  build.set("rope.scaling.original_context_length", kStretchedContext);
+  build.set("context_length", kStretchedContext);
+}
+
+std::vector<TensorRule> hunyuan_head_norms() {
+  return {
+      {"model.layers.{L}.self_attn.query_layernorm.weight", "blk.{L}.attn_q_norm.weight"},
+      {"model.layers.{L}.self_attn.key_layernorm.weight", "blk.{L}.attn_k_norm.weight"},
+  };
+}
+
 ArchSpec hunyuan_dense() {
   ArchSpec spec;
   spec.classes = {"HunYuanDenseV1ForCausalLM"};
   spec.gguf_name = "hunyuan-dense";
   spec.tokenizer = bpe_tokenizer();
   spec.defaults = R"({"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 2048})";
-  spec.keys = joined<KeyRule>({standard_keys(), {computed_keys(emit_stretched_rope)}});
+  spec.keys = joined<KeyRule>(
+      {standard_keys(), {computed_keys([](ArchBuild& build) { emit_stretched_rope(build, 50.0); })}});
   spec.tensors = joined<TensorRule>({
       trunk(),
       attention(),
-      {
-          {"model.layers.{L}.self_attn.query_layernorm.weight", "blk.{L}.attn_q_norm.weight"},
-          {"model.layers.{L}.self_attn.key_layernorm.weight", "blk.{L}.attn_k_norm.weight"},
-      },
+      hunyuan_head_norms(),
       mlp_norm(),
       gated_mlp(),
   });
