@@ -152,7 +152,7 @@ void protect_folder(const std::filesystem::path& input, std::vector<FileIdentity
   std::error_code failure;
   const fs::path absolute = fs::absolute(input, failure);
   const fs::path folder = fs::is_directory(absolute, failure) ? absolute : absolute.parent_path();
-  if (!fs::exists(folder / "config.json", failure)) return;
+  if (!fs::exists(folder / "config.json", failure) && !fs::exists(folder / "params.json", failure)) return;
   for (fs::directory_iterator at(folder, failure), end; !failure && at != end; at.increment(failure)) {
     std::error_code skipped;
     if (at->path().extension() == ".gguf" || !at->is_regular_file(skipped)) continue;

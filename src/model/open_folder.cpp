@@ -1,9 +1,9 @@
 // A hub folder to a GGUF model: configuration, keys, tokenizer, tensors.
-#include "model/config_file.h"
 #include "model/folder_file.h"
 #include "model/general_metadata.h"
 #include "model/key_check.h"
 #include "model/key_rules.h"
+#include "model/mistral_params.h"
 #include "model/model_assembly.h"
 #include "model/model_parts.h"
 #include "model/prediction_layers.h"
@@ -71,11 +71,11 @@ void warn_of_two_outputs(ArchBuild& build) {
 GgufModel open_folder_model(const std::filesystem::path& folder,
                             const std::shared_ptr<const SafetensorsSource>& source,
                             const ModelOptions& options) {
-  const auto config_path = folder / "config.json";
+  const auto config_path = model_config_path(folder);
   GgufModel model;
   model.folder = folder;
   model.side_files = side_files_of(folder);
-  ModelConfig config(read_config_file(config_path, model.warnings), printable(config_path.native()));
+  ModelConfig config(read_model_config(config_path, model.warnings), printable(config_path.native()));
   ArchSpec spec = choose_architecture(config, options, model.warnings);
   config.apply_defaults(spec.defaults);
   DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder, spec.decode);

@@ -1,9 +1,9 @@
 // Finding out what an input is.
 #include <array>
 
-#include "model/config_file.h"
 #include "model/folder_file.h"
 #include "model/general_metadata.h"
+#include "model/mistral_params.h"
 #include "model/model_parts.h"
 #include "qtz/core/error.h"
 #include "qtz/core/json.h"
@@ -27,8 +27,10 @@ bool is_gguf(const fs::path& path) {
 /// Diffusers keep a config.json too, but it describes no language model.
 bool is_model_config(const fs::path& path) {
   std::vector<std::string> shown_later;
-  const JsonValue document = read_config_file(path, shown_later);
-  return document.find("_class_name") == nullptr || document.find("architectures") != nullptr;
+  const JsonValue document = read_model_config(path, shown_later);
+  const bool has_class = document.find("architectures") != nullptr;
+  if (path.filename() == "params.json") return has_class;
+  return document.find("_class_name") == nullptr || has_class;
 }
 
 [[noreturn]] void refuse_as_adapter(const fs::path& path) {
@@ -113,14 +115,15 @@ GgufModel open_any(const fs::path& input, const ModelOptions& options) {
   const fs::path folder = is_folder ? input : parent;
   if (is_folder) refuse_adapter(folder);
   const auto source = std::make_shared<const SafetensorsSource>(input);
-  const fs::path config = folder / "config.json";
-  if (has_file(config) && is_model_config(config)) {
+  const fs::path config = model_config_path(folder);
+  if (!config.empty() && is_model_config(config)) {
     return open_folder_model(folder, source, options);
   }
   refuse_adapter_weights(input, *source);
   // A file that is named is what is wanted; an index stands for its folder.
   const bool names_file = !is_folder && input.extension() == ".safetensors";
-  if (!names_file && !options.architecture && !has_file(config)) refuse_lost_config(folder, *source);
+  if (!names_file && !options.architecture && !has_file(folder / "config.json"))
+    refuse_lost_config(folder, *source);
   std::string name = is_folder ? folder_model_id(folder) : input.stem().native();
   return open_generic_model(name, source, options);
 }

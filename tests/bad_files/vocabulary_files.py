@@ -102,19 +102,38 @@ RANKS = "YQ== 0\nYg== 1\nYWI= 2\n"
 # --- Mistral, tekken
 
 
-def tekken(change=None, text=None):
+def whole_tekken():
     vocab = [{"rank": i, "token_bytes": base64.b64encode(bytes([i])).decode()} for i in range(256)]
     vocab.append({"rank": 256, "token_bytes": base64.b64encode(b"ab").decode()})
-    whole = {
+    return {
         "config": {"version": "v7", "default_vocab_size": 260, "default_num_special_tokens": 3}, "vocab": vocab,
         "special_tokens": [{"token_str": text} for text in ("<unk>", "<s>", "</s>")],
     }  # fmt: skip
+
+
+def tekken(change=None, text=None):
+    whole = whole_tekken()
     if change:
         change(whole)
     weights = tiny_model.tensors()
     weights["model.embed_tokens.weight"] = ("BF16", [260, 32], bytes(260 * 64))
     files = {"tokenizer_json": None, "tokenizer_config_json": {}, "tekken_json": json.dumps(whole) if text is None else text}
     return folder(weights, config_json=tiny_model.config(vocab_size=260), **files)
+
+
+PARAMS = {"dim": SIZE, "n_layers": 1, "head_dim": SIZE, "hidden_dim": SIZE, "n_heads": 1, "n_kv_heads": 1, "norm_eps": 1e-5, "vocab_size": 260, "max_position_embeddings": 64}
+YARN = {"original_max_position_embeddings": 32, "factor": 2, "apply_scale": False, "beta": 32, "alpha": 1}
+
+
+def params(**changes):
+    """Mistral's own format: params.json, and the names of its own program."""
+    layer = "layers.0."
+    shapes = {"tok_embeddings.weight": [260, SIZE], "norm.weight": [SIZE], "output.weight": [260, SIZE]}
+    shapes |= {layer + "attention_norm.weight": [SIZE], layer + "ffn_norm.weight": [SIZE]}
+    shapes |= {f"{layer}attention.w{part}.weight": [SIZE, SIZE] for part in "qkvo"}
+    shapes |= {f"{layer}feed_forward.w{number}.weight": [SIZE, SIZE] for number in "123"}
+    described = {key: value for key, value in {**PARAMS, **changes}.items() if value is not None}
+    return folder(tensors(shapes), config_json=None, tokenizer_json=None, tokenizer_config_json=None, params_json=described, tekken_json=json.dumps(whole_tekken()))
 
 
 def at(path, value):
@@ -180,6 +199,8 @@ CASES = [
         ("with a token that nothing makes", ("vocab", 256, "token_bytes"), "YWJj", "is not made of two others"), ("with an empty token", ("vocab", 256, "token_bytes"), "", "is empty"), ("with tokens that are none", ("vocab",), [1] * 257, "token 0 has another rank"), ("with a number for tokens", ("vocab",), 7, "'vocab' is no list"),
         ("with a special token twice", ("special_tokens", 2, "token_str"), "<s>", "are both '<s>'"))),
     *(refused("K10", f"tekken.json {name}", tekken(text=text), piece, "tekken.json") for name, text, piece in (("cut", '{"config": {', "not valid JSON"), ("empty", "{}", "has no 'config'"), ("a number", "7", "has no 'config'"))),
+    accepted("K10", "params.json beside tekken.json", params(yarn=YARN, llama_4_scaling={"beta": 0.1})),
+    *(refused("K10", f"params.json {name}", params(**changes), piece, "params.json") for name, changes, piece in (("with experts", {"moe": {"num_experts": 4}}, "'moe' is there"), ("without a context", {"max_position_embeddings": None}, "'max_position_embeddings' is missing"), ("with half a YaRN", {"yarn": {**YARN, "factor": "x"}}, "'yarn.factor' is missing or no number"), ("with a temperature of nothing", {"llama_4_scaling": {}}, "'llama_4_scaling.beta' is missing"), ("of another size", {"dim": 48}, "is needed"))),
     accepted("K02", "ranks of tiktoken", qwen(RANKS)),
     *(refused("K02", f"ranks of tiktoken {name}", qwen(text), piece, "qwen.tiktoken") for name, text, piece in (("empty", "", "the vocabulary is empty"), ("not Base64", "Y! 0\n", "does not begin with a Base64 text"), ("without numbers", "YQ==\n", "has no number for its rank"), ("with 2^64", f"YQ== {2**64}\n", "has no number for its rank"), ("out of order", "YQ== 1\n", "has the rank 1, but 0 comes next"), ("twice", "YQ== 0\nYQ== 1\n", "are both 'a'"), ("of bytes alone", "YQ== 0\nYg== 1\n", "no token is made of two others"), ("of a million bytes", "QUJD" * 350_000 + " 0\n", "more than 512"), ("not a text", bytes(range(256)) * 9, "does not begin with"))),
     accepted("K06", "bytes as Python literals", rwkv(LINES)),

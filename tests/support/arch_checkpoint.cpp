@@ -126,7 +126,8 @@ std::vector<std::string> arch_data_names(std::string_view file) {
 fs::path write_checkpoint(const fs::path& reference, const fs::path& parent) {
   const fs::path folder = parent / reference.filename();
   fs::create_directories(folder);
-  for (const char* file : {"config.json", "generation_config.json", "modules.json", "1_Pooling"}) {
+  for (const char* file :
+       {"config.json", "params.json", "generation_config.json", "modules.json", "1_Pooling"}) {
     if (fs::exists(reference / file)) fs::copy(reference / file, folder / file);
   }
   const JsonValue facts = parse_json_file(reference / "logits.json", JsonLimits{});

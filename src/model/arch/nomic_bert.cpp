@@ -91,6 +91,7 @@ ArchSpec nomic_bert() {
   spec.tokenizer = xlm_roberta_tokenizer();
   spec.tokenizer.sources.insert(spec.tokenizer.sources.begin(), TokenizerSource::wordpiece);
   spec.tokenizer.control_by_id = {{"<mask>", 250001}};
+  spec.tokenizer.special_by_id.clear();
   spec.optional_prefix = "";
   spec.keys = encoder_keys();
   spec.tensors = {

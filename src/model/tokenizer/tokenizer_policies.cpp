@@ -205,6 +205,8 @@ TokenizerPolicy xlm_roberta_tokenizer() {
   TokenizerPolicy policy = with_sources({Source::unigram, Source::unigram_json});
   policy.unigram_files = {"sentencepiece.bpe.model"};
   policy.fairseq_order = true;
+  // llama.cpp would take the token of this kind that T5 has for it, which ends a text here.
+  policy.special_by_id = {{"unk", 3}};
   policy.token_types = TokenizerPolicy::TokenTypes::first;
   return policy;
 }
