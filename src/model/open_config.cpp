@@ -1,8 +1,8 @@
 // A config.json without weights to a GGUF model that can be planned.
-#include "model/config_file.h"
 #include "model/config_outline.h"
 #include "model/key_check.h"
 #include "model/key_rules.h"
+#include "model/mistral_params.h"
 #include "model/model_assembly.h"
 #include "model/prediction_layers.h"
 #include "model/quantized/checkpoint_tensors.h"
@@ -32,7 +32,7 @@ fs::path config_path(const fs::path& input) {
     throw Error(ErrorKind::input_missing, printable(input.native()) + ": no such file or folder");
   }
   if (!fs::is_directory(input, error)) return input;
-  if (fs::exists(input / "config.json", error)) return input / "config.json";
+  if (fs::path path = model_config_path(input); !path.empty()) return path;
   throw Error(ErrorKind::input_missing, printable(input.native()) + ": holds no config.json",
               "--config-only plans from a config.json, or from the folder that holds one");
 }
@@ -59,7 +59,7 @@ GgufModel open_config(const fs::path& input, const ModelOptions& options) {
   const fs::path path = config_path(input);
   GgufModel model;
   const auto source = std::make_shared<const ConfigSource>(path);
-  ModelConfig config(read_config_file(path, model.warnings), printable(path.native()));
+  ModelConfig config(read_model_config(path, model.warnings), printable(path.native()));
   ArchSpec spec = choose_architecture(config, options, model.warnings);
   config.apply_defaults(spec.defaults);
   if (spec.adapt != nullptr) spec.adapt(spec, config, *source);
@@ -82,7 +82,7 @@ GgufModel open_config(const fs::path& input, const ModelOptions& options) {
   say_what_is_left_out(config, build.warnings);
   model.notes.push_back("from the configuration alone: the tokenizer's part of the file is not counted");
   GeneralSources general;
-  const bool has_own_name = path.filename() != "config.json";
+  const bool has_own_name = path.filename() != "config.json" && path.filename() != "params.json";
   general.fallback_name = has_own_name ? path.stem().native() : folder_model_id(path.parent_path());
   const DType type = weight_type(config);
   complete_model(model, build, spec, options, type == DType::f32 ? DType::f16 : type, std::move(general));

@@ -1,6 +1,7 @@
 // BERT: an encoder for embeddings and for ranking. What only its training needed is left out.
 #include "model/arch/architectures.h"
 #include "model/arch/encoder_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -11,7 +12,7 @@ ArchSpec bert() {
   spec.tokenizer = bert_tokenizer();
   spec.defaults = R"({"layer_norm_eps": 1e-12, "max_position_embeddings": 512, "num_hidden_layers": 12,
                       "num_attention_heads": 12, "hidden_size": 768, "intermediate_size": 3072,
-                      "pad_token_id": 0})";
+                      "pad_token_id": 0, "type_vocab_size": 2})";
   spec.optional_prefix = "bert.";
   spec.keys = encoder_keys();
   spec.tensors = joined<TensorRule>({
@@ -31,6 +32,8 @@ ArchSpec bert() {
   spec.adapt = [](ArchSpec& own, ModelConfig& config, const TensorSource&) { add_classifier(own, config); };
   spec.rename = with_norm_names;
   spec.finish = settle_token_types;
+  spec.parts = encoder_parts();
+  spec.parts.push_back({"*.bias", always});
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // DistilBERT: BERT with half the layers and no token types, under names of its own.
 #include "model/arch/architectures.h"
 #include "model/arch/encoder_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -36,6 +37,8 @@ ArchSpec distilbert() {
   }
   spec.adapt = [](ArchSpec& own, ModelConfig& config, const TensorSource&) { add_classifier(own, config); };
   spec.rename = with_norm_names;
+  spec.parts = encoder_parts();
+  spec.parts.push_back({"*.bias", always});
   return spec;
 }
 

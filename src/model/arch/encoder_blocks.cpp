@@ -68,6 +68,15 @@ void add_classifier(ArchSpec& spec, const ModelConfig& config) {
   spec.tensors.push_back({"classifier.out_proj.{W}", "cls.output.{W}", nullptr, "?"});
 }
 
+std::vector<PartRule> encoder_parts() {
+  return {
+      {"cls.*", [](const ModelConfig& config,
+                   std::uint64_t) { return config.class_name().ends_with("ForSequenceClassification"); }},
+      {"token_types.weight", [](const ModelConfig& config,
+                                std::uint64_t) { return config.uint("type_vocab_size").value_or(0) > 0; }},
+  };
+}
+
 std::string with_norm_names(std::string name, const ModelConfig&) {
   constexpr std::string_view kGamma = ".gamma";
   constexpr std::string_view kBeta = ".beta";

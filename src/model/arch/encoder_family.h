@@ -21,6 +21,10 @@ void add_classifier(ArchSpec& spec, const ModelConfig& config);
 /// Norms of old checkpoints: "gamma" and "beta" are weight and bias.
 std::string with_norm_names(std::string name, const ModelConfig& config);
 
+/// Which parts an encoder has by its configuration: token types, and a classifier by the name of its class,
+/// whose size only the weights tell.
+std::vector<PartRule> encoder_parts();
+
 /// What is left out of encoders: the part that predicts masked words, and the layer that training put behind
 /// the first token.
 std::vector<SkipRule> training_parts();

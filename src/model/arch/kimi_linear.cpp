@@ -6,6 +6,7 @@
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
 #include "model/tensor_ops.h"
+#include "qtz/core/error.h"
 
 namespace qtz::arch {
 
@@ -131,6 +132,15 @@ ArchSpec kimi_linear() {
   spec.tokenizer.tiktoken.named_eos = true;
   spec.defaults = R"({"rms_norm_eps": 1e-5, "rope_theta": 10000.0})";
   spec.keys = joined<KeyRule>({standard_keys(), {computed_keys(emit_sizes)}});
+  spec.adapt = [](ArchSpec&, ModelConfig& config, const TensorSource&) {
+    // Kimi K3 calls its language model by the same class.
+    if (!config.has("attn_res_block_size")) return;
+    throw Error(ErrorKind::input_invalid,
+                config.where() +
+                    ": unknown architecture 'KimiK3ForConditionalGeneration': its "
+                    "'attn_res_block_size' says that this is no Kimi Linear",
+                "`qtz archs` lists what is known");
+  };
   spec.tensors = joined<TensorRule>({
       trunk(),
       {

@@ -87,6 +87,9 @@ ArchSpec mistral_format() {
     spec.skips.push_back({part, kVision});
   }
   spec.adapt = choose_name;
+  spec.parts = {{"output.weight", [](const ModelConfig& config, std::uint64_t) {
+                   return !config.boolean("tied_embeddings").value_or(false);
+                 }}};
   return spec;
 }
 

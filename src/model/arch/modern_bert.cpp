@@ -1,6 +1,7 @@
 // ModernBERT: an encoder with rotary positions and a window that all layers but every third attend within.
 #include "model/arch/architectures.h"
 #include "model/arch/encoder_family.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -38,6 +39,9 @@ ArchSpec modern_bert() {
       {"head.norm.{W}", "cls.norm.{W}", nullptr, "?"},
   };
   spec.skips = training_parts();
+  spec.parts = encoder_parts();
+  spec.parts.push_back(
+      {"blk.{L}.attn_norm.weight", [](const ModelConfig&, std::uint64_t layer) { return layer > 0; }});
   spec.adapt = [](ArchSpec& own_spec, ModelConfig& config, const TensorSource&) {
     add_classifier(own_spec, config);
   };

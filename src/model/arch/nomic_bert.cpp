@@ -2,6 +2,7 @@
 // it is another architecture, which has biases and no gate.
 #include "model/arch/architectures.h"
 #include "model/arch/encoder_family.h"
+#include "model/config_parts.h"
 #include "model/folder_file.h"
 #include "model/tensor_ops.h"
 
@@ -21,6 +22,11 @@ void settle_context(ModelConfig& config) {
   config.refuse("n_positions", "is " + std::to_string(positions) + " with 'max_trained_positions' " +
                                    std::to_string(trained) +
                                    ": the trained context of such a model is not known");
+}
+
+bool has_experts(const ModelConfig& config, std::uint64_t layer) {
+  const std::uint64_t every = config.uint("moe_every_n_layers").value_or(0);
+  return every > 0 && layer % every == 1 % every;
 }
 
 void refuse_other_builds(const ModelConfig& config, bool experts) {
@@ -107,6 +113,18 @@ ArchSpec nomic_bert() {
   spec.adapt = choose_build;
   spec.prepare = settle_context;
   spec.finish = settle_token_types;
+  spec.parts = encoder_parts();
+  const std::vector<PartRule> own = {
+      {"token_embd_norm.bias", always},
+      {"blk.{L}.attn_output_norm.bias", always},
+      {"blk.{L}.layer_output_norm.bias", always},
+      {"ffn:experts", has_experts},
+      {"ffn:dense",
+       [](const ModelConfig& config, std::uint64_t layer) { return !has_experts(config, layer); }},
+      {"*.bias", [](const ModelConfig& config,
+                    std::uint64_t) { return config.boolean("qkv_proj_bias").value_or(false); }},
+  };
+  spec.parts.insert(spec.parts.end(), own.begin(), own.end());
   return spec;
 }
 

@@ -2,6 +2,7 @@
 // the configuration says.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/config_parts.h"
 
 namespace qtz::arch {
 
@@ -30,6 +31,7 @@ ArchSpec qwen() {
       {"transformer.h.{L}.mlp.w2.{W}", "blk.{L}.ffn_gate.{W}"},
       {"transformer.h.{L}.mlp.c_proj.{W}", "blk.{L}.ffn_down.{W}"},
   };
+  spec.parts = {{"blk.{L}.attn_qkv.bias", always}};
   return spec;
 }
 

@@ -57,6 +57,12 @@ ArchSpec t5() {
   spec.keys.push_back(u32_key("decoder_start_token_id", "decoder_start_token_id"));
   spec.tensors = joined<TensorRule>({t5_encoder_tensors(), decoder_tensors()});
   spec.prepare = fill_in_decoder;
+  const auto prepare_umt5 = [](ArchSpec& own, ModelConfig& config, const TensorSource& source) {
+    if (config.class_name().starts_with("UMT5") && !config.has("feed_forward_proj"))
+      config.set("feed_forward_proj", "gated-gelu");
+    choose_shared_embedding(own, source);
+  };
+  spec.adapt = prepare_umt5;
   return spec;
 }
 

@@ -1,6 +1,7 @@
 // The encoder of T5 by itself, for embeddings and as a part of image models.
 #include "model/arch/architectures.h"
 #include "model/arch/t5_family.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 
@@ -53,6 +54,28 @@ std::vector<TensorRule> t5_encoder_tensors() {
   };
 }
 
+std::vector<PartRule> t5_parts() {
+  const auto gated = [](const ModelConfig& config, std::uint64_t) {
+    return config.text("feed_forward_proj").value_or("relu").starts_with("gated");
+  };
+  const auto plain = [](const ModelConfig& config, std::uint64_t) {
+    return !config.text("feed_forward_proj").value_or("relu").starts_with("gated");
+  };
+  // UMT5 learns positions in every layer.
+  const auto has_positions = [](const ModelConfig& config, std::uint64_t layer) {
+    return layer == 0 || config.class_name().starts_with("UMT5");
+  };
+  return {
+      {"encoder:gated", gated},
+      {"encoder:plain", plain},
+      {"decoder:gated", gated},
+      {"decoder:plain", plain},
+      {"enc.blk.{L}.attn_rel_b.weight", has_positions},
+      {"dec.blk.{L}.attn_rel_b.weight", has_positions},
+      {"dec.blk.{L}.cross_attn_rel_b.weight", never},
+  };
+}
+
 void choose_shared_embedding(ArchSpec& spec, const TensorSource& source) {
   std::string_view chosen;
   for (const std::string_view name : kEmbeddings) {
@@ -88,6 +111,7 @@ ArchSpec t5_encoder() {
     choose_shared_embedding(own, source);
   };
   spec.finish = need_relative_positions;
+  spec.parts = t5_parts();
   return spec;
 }
 

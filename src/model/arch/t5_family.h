@@ -9,6 +9,7 @@ namespace qtz::arch {
 
 std::vector<KeyRule> t5_keys();
 std::vector<TensorRule> t5_encoder_tensors();
+std::vector<PartRule> t5_parts();
 
 /// One embedding serves encoder and decoder; checkpoints store it under up to three names, of which one is
 /// taken.
