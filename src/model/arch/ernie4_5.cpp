@@ -1,31 +1,18 @@
 // ERNIE 4.5, dense; older checkpoints have q, k, v and gate, up fused.
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
+#include "model/arch/qkv_blocks.h"
 #include "model/config_parts.h"
-#include "model/tensor_ops.h"
 
 namespace qtz::arch {
 
 namespace {
 
-TensorExprPtr rows_of(TensorExprPtr input, const ArchBuild& build, unsigned part) {
-  const std::uint64_t dim = build.config.head_dim();
-  const std::uint64_t queries = build.config.head_count() * dim;
-  const std::uint64_t keys = build.config.kv_head_count() * dim;
-  return sliced(std::move(input), 0,
-                part == 0   ? 0
-                : part == 1 ? queries
-                            : queries + keys,
-                part == 0 ? queries : keys);
-}
-TensorExprPtr query_rows(TensorExprPtr input, const ArchBuild& build) {
-  return rows_of(std::move(input), build, 0);
-}
-TensorExprPtr key_rows(TensorExprPtr input, const ArchBuild& build) {
-  return rows_of(std::move(input), build, 1);
-}
-TensorExprPtr value_rows(TensorExprPtr input, const ArchBuild& build) {
-  return rows_of(std::move(input), build, 2);
+/// Older checkpoints call "ernie." what newer ones call "model.".
+std::string rename(std::string name, const ModelConfig&) {
+  constexpr std::string_view kOld = "ernie.";
+  if (name.starts_with(kOld)) name.replace(0, kOld.size(), "model.");
+  return name;
 }
 
 }  // namespace
@@ -45,9 +32,9 @@ ArchSpec ernie4_5() {
           {"model.layers.{L}.self_attn.q_proj.{W}", "blk.{L}.attn_q.{W}", nullptr, "attn:split"},
           {"model.layers.{L}.self_attn.k_proj.{W}", "blk.{L}.attn_k.{W}", nullptr, "attn:split"},
           {"model.layers.{L}.self_attn.v_proj.{W}", "blk.{L}.attn_v.{W}", nullptr, "attn:split"},
-          {"model.layers.{L}.self_attn.qkv_proj.weight", "blk.{L}.attn_q.weight", query_rows, "attn:fused"},
-          {"model.layers.{L}.self_attn.qkv_proj.weight", "blk.{L}.attn_k.weight", key_rows, "attn:fused"},
-          {"model.layers.{L}.self_attn.qkv_proj.weight", "blk.{L}.attn_v.weight", value_rows, "attn:fused"},
+          {"model.layers.{L}.self_attn.qkv_proj.weight", "blk.{L}.attn_q.weight", query_part, "attn:fused"},
+          {"model.layers.{L}.self_attn.qkv_proj.weight", "blk.{L}.attn_k.weight", key_part, "attn:fused"},
+          {"model.layers.{L}.self_attn.qkv_proj.weight", "blk.{L}.attn_v.weight", value_part, "attn:fused"},
       },
       mlp_norm(),
       {
@@ -59,6 +46,7 @@ ArchSpec ernie4_5() {
       },
   });
   spec.parts = {{"ffn:fused", never}};
+  spec.rename = rename;
   return spec;
 }
 

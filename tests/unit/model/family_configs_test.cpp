@@ -74,6 +74,8 @@ const BadField kBadFields[] = {
     {"codeshell", "num_query_groups", "3", "which does not divide the 4"},
     {"codeshell", "num_query_groups", "[2]", "'num_query_groups'"},
     {"codeshell", "n_embd", "2147483647", "'n_head' is 4, which does not divide the hidden size"},
+    {"ernie4-5-old", "num_key_value_heads", "1", "is not made of 4 queries, 1 keys and 1 values of 64 rows"},
+    {"ernie4-5-old", "intermediate_size", "511", "but [511, 256] is needed"},
     {"arctic", "num_local_experts", "0", "but [0, 256] is needed: 'num_local_experts' is 0"},
     {"arctic", "intermediate_size", "256", "but [4, 256, 256] is needed"},
 };
