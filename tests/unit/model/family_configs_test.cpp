@@ -78,6 +78,28 @@ const BadField kBadFields[] = {
     {"ernie4-5-old", "intermediate_size", "511", "but [511, 256] is needed"},
     {"arctic", "num_local_experts", "0", "but [0, 256] is needed: 'num_local_experts' is 0"},
     {"arctic", "intermediate_size", "256", "but [4, 256, 256] is needed"},
+    {"phimoe", "num_local_experts", "3", "has an expert 3"},
+    {"phimoe", "num_local_experts", "2147483647", "'num_local_experts' is 2147483647"},
+    {"mpt", "n_heads", "0", "'n_heads' is 0"},
+    {"mpt", "d_model", "2147483644", "'d_model' is absurd"},
+    {"mpt", "attn_config", R"({"alibi": "yes"})", "'attn_config.alibi' is not true or false"},
+    {"mpt", "attn_config", R"({"alibi": true, "alibi_bias_max": "x"})",
+     "'attn_config.alibi_bias_max' is not a number"},
+    {"mpt", "attn_config", R"({"alibi": true, "clip_qkv": 1e300})", "is not finite"},
+    {"mpt", "attn_config", R"({"kv_n_heads": 3})", "which does not divide the 4"},
+    {"mpt", "attn_config", R"({"kv_n_heads": 1})", "but [384, 256] is needed"},
+    {"deci", "block_configs", "[]", "'block_configs' is not a list with an entry for each of the 5 layers"},
+    {"deci", "block_configs", "[1, 2, 3, 4, 5]", "has an entry without 'attention'"},
+    {"deci", "num_attention_heads", "2", "'block_configs' has an 'n_heads_in_group' of 4 for 2 heads"},
+    {"deci", "num_attention_heads", "0", "'num_attention_heads' is 0"},
+    {"lfm2moe", "num_experts", "3", "has an expert 3"},
+    {"lfm2moe", "num_dense_layers", "\"x\"", "'num_dense_layers' is not a whole number"},
+    {"lfm2moe", "num_key_value_heads", "0", "becomes 'blk.1.attn_k.weight'"},
+    {"lfm2moe", "layer_types", "null", "'layer_types' is missing"},
+    {"dots1", "n_shared_experts", "1", "but [256, 256] is needed"},
+    {"dots1", "n_routed_experts", "7", "has an expert 7"},
+    {"dots1", "num_experts_per_tok", "9", "is 9 of 8 experts"},
+    {"pangu-embedded", "num_key_value_heads", "1", "'blk.0.attn_k.bias' [128], but [64] is needed"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, BadFields, testing::ValuesIn(kBadFields));
@@ -104,6 +126,70 @@ TEST_F(FamilyConfigs, a_codeshell_without_an_output_gets_the_embedding_as_one) {
     }
   }
   EXPECT_EQ(found, 2U);
+}
+
+/// Replaces a member of one entry of block_configs.
+void edit_block(JsonValue& config, std::size_t index, std::string_view part, const std::string& field,
+                JsonValue value) {
+  JsonArray blocks = *config.find("block_configs")->as_array();
+  JsonValue inner = *blocks[index].find(part);
+  inner.set(field, std::move(value));
+  blocks[index].set(std::string(part), std::move(inner));
+  config.set("block_configs", std::move(blocks));
+}
+
+TEST_F(FamilyConfigs, entries_of_searched_layers_are_what_the_layers_have) {
+  const auto refuse = [&](std::size_t index, std::string_view part, const std::string& field, JsonValue value,
+                          const std::string& message) {
+    edit_config("deci", [&](JsonValue& config) { edit_block(config, index, part, field, value); });
+    expect_refused("deci", message);
+  };
+  refuse(0, "attention", "n_heads_in_group", 0, "has an 'n_heads_in_group' of 0 for 4 heads");
+  refuse(0, "attention", "n_heads_in_group", 3, "has an 'n_heads_in_group' of 3 for 4 heads");
+  refuse(0, "attention", "n_heads_in_group", 1, "'blk.0.attn_k.weight' [128, 256], but [256, 256] is needed");
+  refuse(0, "attention", "n_heads_in_group", nullptr,
+         "says that layer 0 has no tensor 'blk.0.attn_norm.weight'");
+  refuse(4, "attention", "n_heads_in_group", 2, "says that layer 4 has a tensor 'blk.4.attn_norm.weight'");
+  refuse(2, "attention", "replace_with_linear", true,
+         "says that layer 2 has a tensor 'blk.2.attn_norm.weight'");
+  refuse(4, "ffn", "ffn_mult", 1.0, "says that layer 4 has a tensor 'blk.4.ffn_norm.weight'");
+  refuse(0, "ffn", "ffn_mult", nullptr, "says that layer 0 has no tensor 'blk.0.ffn_norm.weight'");
+  refuse(0, "ffn", "ffn_mult", 4.0, "but [768, 256] is needed");
+  for (const JsonValue& absurd : {JsonValue(-1), JsonValue(1e30), JsonValue("x")}) {
+    refuse(0, "ffn", "ffn_mult", absurd, "has an 'ffn_mult' of ");
+  }
+}
+
+TEST_F(FamilyConfigs, a_deci_of_seven_billion_has_key_heads_by_layer) {
+  constexpr std::uint64_t kHeadRows = 64;
+  edit_weights("deci", [](test::WeightFacts& facts) {
+    const bool later = facts.name.find(".layers.") != std::string::npos &&
+                       !facts.name.starts_with("model.layers.0.") &&
+                       !facts.name.starts_with("model.layers.1.");
+    if (later) facts.name.clear();
+    if (facts.name.find(".mlp.") == std::string::npos) return;
+    (facts.name.find("down_proj") != std::string::npos ? facts.shape[1] : facts.shape[0]) = 512;
+  });
+  const auto of_seven = [&](JsonArray heads) {
+    edit_config("deci", [&](JsonValue& config) {
+      config.set("block_configs", nullptr);
+      config.set("num_hidden_layers", 2);
+      config.set("intermediate_size", 512);
+      config.set("num_key_value_heads_per_layer", std::move(heads));
+    });
+  };
+  of_seven({2, 1});
+  const GgufModel model = open("deci");
+  const auto& heads = *model.metadata.find("deci.attention.head_count_kv")->as_array();
+  EXPECT_EQ(std::get<std::vector<std::int32_t>>(heads.elements), (std::vector<std::int32_t>{2, 1}));
+  for (const ModelTensor& tensor : model.tensors) {
+    if (tensor.name != "blk.1.attn_k.weight") continue;
+    EXPECT_EQ(tensor.expr->shape(), (Shape{kHeadRows, 256}));
+  }
+  of_seven({2});
+  expect_refused("deci", "'num_key_value_heads_per_layer' has 1 entries for 2 layers");
+  of_seven({2, 2});
+  expect_refused("deci", "'blk.1.attn_k.weight' [64, 256], but [128, 256] is needed");
 }
 
 TEST_F(FamilyConfigs, an_internlm2_without_an_output_is_refused) {
