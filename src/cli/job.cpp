@@ -123,6 +123,7 @@ PlanOptions parse_plan_options(const JobFlags& flags) {
     }
     chosen = flag;
   }
+  options.no_tensor_first_split = flags.no_tensor_first_split;
   options.on_nan = parse_on_nan(flags.on_nan);
   return options;
 }
@@ -215,6 +216,8 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
             "NAME-00001-of-00003.gguf ...; a larger tensor has a file for itself. One file stays one.");
   add_value(app, "--split-max-tensors", flags.split_max_tensors, "N", kOutput,
             "several output files with N tensors each");
+  add_switch(app, "--no-tensor-first-split", flags.no_tensor_first_split, kOutput,
+             "one output file more, the first, that holds the metadata alone");
   add_switch(
       app, "--manifest", flags.manifest, kOutput,
       "also write OUTPUT.manifest.json: the SHA-256 of inputs, tensors and outputs, the flags, the version");
@@ -336,6 +339,7 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
   recipe.add("keep_split", flags.keep_split);
   recipe.add("split_max_size", flags.split_max_size);
   recipe.add("split_max_tensors", flags.split_max_tensors);
+  recipe.add("no_tensor_first_split", flags.no_tensor_first_split);
 
   return {std::move(recipe).take(), manifest_inputs(job.model, job.given)};
 }

@@ -39,6 +39,7 @@ struct JobFlags {
   bool keep_split = false;
   std::string split_max_size;
   std::string split_max_tensors;
+  bool no_tensor_first_split = false;
   bool allow_requantize = false;
   std::string model_name;
   std::string metadata;

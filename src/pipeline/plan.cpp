@@ -152,12 +152,22 @@ std::vector<std::uint32_t> files_of_count(std::size_t tensors, std::uint64_t max
   return files;
 }
 
-std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates, const KvList& metadata,
-                                        std::span<const GgufTensor> tensors, const PlanOptions& options) {
+std::vector<std::uint32_t> files_with_tensors(const std::vector<Candidate>& candidates,
+                                              const KvList& metadata, std::span<const GgufTensor> tensors,
+                                              const PlanOptions& options) {
   if (options.keep_split) return files_of_inputs(candidates);
   if (options.split_max_bytes > 0) return files_of_size(metadata, tensors, options.split_max_bytes);
   if (options.split_max_tensors > 0) return files_of_count(tensors.size(), options.split_max_tensors);
   return std::vector<std::uint32_t>(tensors.size(), 0);
+}
+
+std::vector<std::uint32_t> output_files(const std::vector<Candidate>& candidates, const KvList& metadata,
+                                        std::span<const GgufTensor> tensors, const PlanOptions& options) {
+  std::vector<std::uint32_t> files = files_with_tensors(candidates, metadata, tensors, options);
+  if (options.no_tensor_first_split) {
+    for (std::uint32_t& file : files) ++file;
+  }
+  return files;
 }
 
 void lay_out(QuantPlan& plan, const std::vector<Candidate>& candidates, const PlanOptions& options) {

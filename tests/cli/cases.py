@@ -205,6 +205,8 @@ WORK = [
     ("later shard names the first", "quantize {tmp}/split-00002-of-00003.gguf --type Q8_0", 4, [], ["split-00001-of-00003.gguf"]),
     ("later shard is no artifact", "verify {tmp}/split-00002-of-00003.gguf", 4, [], ["is shard 2 of 3", "give the first shard", "split-00001-of-00003.gguf"]),
     ("split by count", "quantize {demo} --type Q8_0 --split-max-tensors 20 -o {tmp}/counted.gguf", 0, [], ["counted-00001-of-0000", "wrote"]),
+    ("split with metadata first", "quantize {demo} --type Q8_0 --no-tensor-first-split -o {tmp}/headed.gguf", 0, [], ["headed-00001-of-00002.gguf", "wrote"]),
+    ("split with metadata first, requantized", "quantize {tmp}/headed-00001-of-00002.gguf --type Q4_0 --allow-requantize -o {tmp}/unheaded.gguf", 0, [], ["wrote"]),
     ("split that fits one file", "quantize {demo} --type Q8_0 --split-max-size 3000000 -o {tmp}/whole.gguf", 0, [], ["whole.gguf: Q8_0", "!00001"]),
     ("too little memory, planned", "plan {demo} --type Q4_K_M --max-memory 1M", 8, [], ["needs", "memory"]),
     ("too little memory, run", "quantize {demo} --type Q4_K_M -o {tmp}/new/ --max-memory 1M", 8, [], ["needs", "memory"]),

@@ -39,6 +39,8 @@ struct PlanOptions {
   std::uint64_t split_max_bytes = 0;
   /// A new output file begins after this many tensors; 0: one file. Not together with the two above.
   std::uint64_t split_max_tensors = 0;
+  /// One file more, the first, that holds the metadata and no tensor.
+  bool no_tensor_first_split = false;
   OnNan on_nan = OnNan::fail;
 };
 

@@ -362,6 +362,20 @@ TEST(SplitByCount, FillsFilesWithThatManyTensors) {
   EXPECT_EQ(entry_of(files(3), "c").file, 0u);
 }
 
+TEST(NoTensorFirstSplit, HasTheMetadataInAFileOfItsOwn) {
+  const GgufModel model = model_of({planned("a", {5}, DType::f32), planned("b", {5}, DType::f32)});
+  PlanOptions options;
+  options.no_tensor_first_split = true;
+  const QuantPlan whole = make_plan(model, find_file_type("Q8_0"), options);
+  ASSERT_EQ(whole.files.size(), 2u);
+  EXPECT_EQ(whole.files[0].bytes, whole.files[0].header.size());
+  EXPECT_EQ(entry_of(whole, "a").file, 1u);
+  options.split_max_tensors = 1;
+  const QuantPlan split = make_plan(model, find_file_type("Q8_0"), options);
+  ASSERT_EQ(split.files.size(), 3u);
+  EXPECT_EQ(entry_of(split, "b").file, 2u);
+}
+
 TEST(KeepSplit, GivesOneFileForEveryInputFileInItsOrder) {
   GgufModel model = model_of({planned("blk.0.attn_q.weight", {64, 256}, DType::bf16, 0, 900),
                               planned("token_embd.weight", {64, 256}, DType::bf16, 2, 0),
