@@ -30,8 +30,9 @@ def run_qtz(*arguments):
 def run_llama(*arguments):
     """Runs a command of llama_worker.py in a process of its own: llama.cpp ends the process when it dislikes a file."""
     result = subprocess.run(
-        [sys.executable, HERE / "llama_worker.py", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+        [sys.executable, HERE / "llama_worker.py", *map(str, arguments)],
+        capture_output=True, text=True, errors="replace", check=False,
+    )  # fmt: skip
     if result.returncode != 0:
         said = "\n".join(result.stderr.splitlines()[-15:])
         raise AssertionError(f"llama.cpp {arguments[0]} exits {result.returncode}:\n{said}")

@@ -1,5 +1,7 @@
 """With the vocabulary that qtz writes, llama.cpp cuts texts into the ids that the tokenizer's own library gives."""
 
+import ast
+import base64
 import dataclasses
 import json
 import os
@@ -20,6 +22,7 @@ from support import ARCHITECTURES, DATA, DEMO, FolderTestCase, make_checkpoint, 
 SHARED = pathlib.Path(os.environ.get("QTZ_SHARED") or DATA.parents[2] / "shared") / "data"
 
 NOT_LOADED = {"gemma3n", "laguna", "mamba2", "mellum"}  # by this llama.cpp: see test_architectures.py
+NOT_LOADED |= {"kimi-linear"}
 # Gemma models put no space before a text. These folders say so as the model's class does, with a tokenizer that does.
 WITHOUT_SPACE = {"gemma", "gemma2", "gemma3", "gemma4"}
 
@@ -46,6 +49,8 @@ def model(path, config=None):
     return one(path, config, name="tokenizer.model")
 
 
+QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+RANK_FILES = {"tekken.json": "", "qwen.tiktoken": QWEN, "hy.tiktoken": QWEN}
 GPT2_FILES = {"vocab.json": "tokenizers/gpt2/vocab.json", "merges.txt": "tokenizers/gpt2/merges.txt"}
 REAL = {
     "falcon": one("tokenizers/falcon/tokenizer.json", {"bos_token_id": 11, "eos_token_id": 11}),
@@ -95,12 +100,15 @@ class HubLibrary:
                 self.assert_prepends(description["pre_tokenizer"])
                 description["pre_tokenizer"]["prepend_scheme"] = "never"
             self.tokenizer = tokenizers.Tokenizer.from_str(json.dumps(description))
-            self.composes = "NFC" in json.dumps(description["normalizer"])
+            normalizer = json.dumps(description["normalizer"])
+            self.composes = any(name in normalizer for name in ("NFC", "BertNormalizer"))
             self.added = description["added_tokens"]
+            self.words = description["model"]["type"] == "WordPiece"
+            self.pieces = description["model"]["type"] == "Unigram"
         else:
             files = [str(folder / name) for name in ("vocab.json", "merges.txt")]
             self.tokenizer = tokenizers.ByteLevelBPETokenizer(*files)
-            self.composes, self.added = False, []
+            self.composes, self.added, self.words, self.pieces = False, [], False, False
         self.size = self.tokenizer.get_vocab_size()
         self.flags = ["--parse-special"]  # as the library does
 
@@ -117,6 +125,11 @@ class HubLibrary:
     def texts(self):
         # llama.cpp knows no tokens that take the spaces before them.
         texts = [f"x{token['content']}y {token['content']} z" for token in self.added if not token["lstrip"]]
+        if self.words:  # it sees no separator of lines in U+2028, and no added words: the converter marks them as beginnings
+            return [text for text in TEXTS if "\u2028" not in text]
+        if self.pieces:  # whose table of characters is too small to make spaces of line breaks, as real ones do
+            unlike = "\u2581\t\n\r\x0b\x0c\x85\u00a0\u2028\u3000"
+            return [text for text in [*TEXTS, *texts] if text.strip() and not any(c in unlike for c in text)]
         # It does not compose characters either.
         return [*TEXTS, *texts, *([] if self.composes else DECOMPOSED)]
 
@@ -152,7 +165,96 @@ class SentencePieceLibrary:
         return texts
 
 
+class UnigramLibrary:
+    """`sentencepiece` on the model of T5, or of XLM-RoBERTa, which numbers its tokens as fairseq did."""
+
+    def __init__(self, folder):
+        self.fairseq = (folder / "sentencepiece.bpe.model").exists()
+        name = "sentencepiece.bpe.model" if self.fairseq else "spiece.model"
+        self.processor = sentencepiece.SentencePieceProcessor(str(folder / name))
+        self.flags = []
+
+    def cut(self, text):
+        ids = self.processor.encode(text)
+        return [3 if id == self.processor.unk_id() else id + 1 for id in ids] if self.fairseq else ids
+
+    def frame(self, text):
+        return [0, *self.cut(text), 2] if self.fairseq else [*self.cut(text), 1]
+
+    def texts(self):
+        return [*TEXTS, *DECOMPOSED]
+
+
+class RankLibrary:
+    """Merges in the order of ranks, after the cuts that the expression makes; its rules are `tokenizers`' own."""
+
+    def __init__(self, folder):
+        name, pattern = next((folder / name, pattern) for name, pattern in RANK_FILES.items() if (folder / name).exists())
+        if name.suffix == ".json":
+            whole = json.loads(name.read_text(encoding="utf-8"))
+            pattern = whole["config"]["pattern"]
+            self.first = whole["config"]["default_num_special_tokens"]
+            ranks = [base64.b64decode(entry["token_bytes"]) for entry in whole["vocab"]]
+        else:
+            self.first = 0
+            ranks = [base64.b64decode(line.split()[0]) for line in name.read_text().splitlines()]
+        self.ranks = {token: rank for rank, token in enumerate(ranks)}
+        whole_pattern = tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
+        self.pieces = lambda text: [piece for piece, _ in whole_pattern.pre_tokenize_str(text)]
+        self.flags = []
+
+    def cut(self, text):
+        return [self.first + self.ranks[part] for piece in self.pieces(text) for part in self.merge(piece.encode())]
+
+    def merge(self, piece):
+        parts = [piece[i : i + 1] for i in range(len(piece))]
+        while True:
+            pairs = [(self.ranks[a + b], at) for at, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in self.ranks]
+            if not pairs:
+                return parts
+            at = min(pairs)[1]
+            parts[at : at + 2] = [parts[at] + parts[at + 1]]
+
+    def frame(self, text):
+        return ([1] if self.first else []) + self.cut(text)
+
+    def texts(self):
+        return [*TEXTS, *DECOMPOSED]
+
+
+class LongestMatchLibrary:
+    """RWKV's rule: at each place the longest token that fits."""
+
+    def __init__(self, folder):
+        self.ids = {}
+        for line in (folder / "rwkv_vocab_v20230424.txt").read_text(encoding="utf-8").splitlines():
+            id, rest = line.split(" ", 1)
+            token = ast.literal_eval(rest.rsplit(" ", 1)[0])
+            self.ids[token.encode() if isinstance(token, str) else token] = int(id)
+        self.longest = max(map(len, self.ids))
+        self.flags = []
+
+    def cut(self, text):
+        data, ids = text.encode(), []
+        while data:
+            size = next(n for n in range(min(self.longest, len(data)), 0, -1) if data[:n] in self.ids)
+            ids.append(self.ids[data[:size]])
+            data = data[size:]
+        return ids
+
+    frame = cut
+
+    def texts(self):
+        return [*TEXTS, *DECOMPOSED]
+
+
 def library_of(folder, space=True):
+    if (folder / "rwkv_vocab_v20230424.txt").exists():
+        return LongestMatchLibrary(folder)
+    if any((folder / name).exists() for name in RANK_FILES):
+        return RankLibrary(folder)
+    if any((folder / name).exists() for name in ("spiece.model", "sentencepiece.bpe.model")):
+        return UnigramLibrary(folder)
     kind = SentencePieceLibrary if (folder / "tokenizer.model").exists() else HubLibrary
     return kind(folder, space)
 
