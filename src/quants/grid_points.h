@@ -135,7 +135,7 @@ struct Grid {
   }();
 
   static constexpr int digit(std::uint16_t packed, std::size_t i) {
-    return static_cast<int>(packed >> (i * digit_bits) & digit_mask);
+    return static_cast<int>(std::uint32_t{packed} >> (i * digit_bits) & digit_mask);
   }
 };
 
