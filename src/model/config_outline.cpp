@@ -32,6 +32,15 @@ class Promised final : public TensorExpr {
   std::string name_;
 };
 
+/// The experts' weights are published as MXFP4, which GGUF keeps.
+bool has_mxfp4_experts(const ModelConfig& config) {
+  if (config.text("expert_dtype") == "fp4") return true;
+  const auto method = config.find("quantization_config");
+  const JsonValue* format = method ? method->value->find("format") : nullptr;
+  const std::string* name = format != nullptr ? format->as_string() : nullptr;
+  return name != nullptr && *name == "mxfp4-pack-quantized";
+}
+
 bool has_layers(std::string_view pattern) {
   return pattern.find("{L}") != std::string_view::npos;
 }
@@ -39,7 +48,7 @@ bool has_layers(std::string_view pattern) {
 class Outline {
  public:
   Outline(ArchBuild& build, const ArchSpec& spec, DType weights)
-      : build_(build), spec_(spec), weights_(weights) {}
+      : build_(build), spec_(spec), weights_(weights), mxfp4_experts_(has_mxfp4_experts(build.config)) {}
 
   void draw() {
     for (const TensorRule& rule : spec_.tensors) {
@@ -98,9 +107,15 @@ class Outline {
     return elements && *elements < (std::uint64_t{1} << 60);
   }
 
-  /// Blocks that are kept as they are have a place of their own in the tables.
+  /// The type that the weights are published in, of which GGUF keeps integers, MXFP4 and, where the
+  /// architecture has it so, F32: parameters that belong to no layer of their own are stored so.
   DType type_of(const TensorRule& rule) const {
-    return rule.source.ends_with("_blocks") ? DType::mxfp4 : weights_;
+    constexpr std::string_view kWeight = ".weight";
+    if (rule.integers) return DType::i32;
+    const bool of_experts = rule.target.find("_exps.") != std::string_view::npos;
+    if (rule.source.ends_with("_blocks") || (of_experts && mxfp4_experts_)) return DType::mxfp4;
+    if (spec_.stored_floats && !rule.source.ends_with(kWeight)) return DType::f32;
+    return weights_;
   }
 
   void leave_open(std::string what) {
@@ -122,6 +137,7 @@ class Outline {
   ArchBuild& build_;
   const ArchSpec& spec_;
   const DType weights_;
+  const bool mxfp4_experts_;
   std::set<std::string> drawn_;
   std::vector<std::string> open_;
 };

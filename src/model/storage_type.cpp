@@ -30,10 +30,12 @@ bool is_float(DType type) {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16 || type == DType::f64;
 }
 
-/// Whether all that the tensor is made of has this type in the checkpoint.
+/// Whether all that the tensor is made of has this type in the checkpoint, or the tensor itself where there
+/// is no checkpoint.
 bool is_stored_as(const TensorExpr& expr, DType type) {
   std::vector<const TensorInfo*> inputs;
   expr.collect_inputs(inputs);
+  if (inputs.empty()) return expr.dtype() == type;
   return std::all_of(inputs.begin(), inputs.end(),
                      [type](const TensorInfo* input) { return input->dtype == type; });
 }

@@ -5,6 +5,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 #include "model/expr_indices.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
@@ -34,6 +35,40 @@ void emit_keys(ArchBuild& build) {
   build.set("embedding_length_out", static_cast<std::uint32_t>(size * streams));
   const auto predicted = config.uint("prediction_layers").value_or(0);
   if (predicted > 0) build.set("nextn_predict_layers", static_cast<std::uint32_t>(predicted));
+}
+
+/// How many tokens of the context become one compressed key; 0 in layers that compress nothing.
+std::uint64_t compress_ratio(const ModelConfig& config, std::uint64_t layer) {
+  const std::vector<std::uint64_t> ratios = config.uints("compress_ratios");
+  return layer < ratios.size() ? ratios[layer] : 0;
+}
+
+/// Short spans overlap, so that two keys of each token are needed; they alone have an indexer.
+constexpr std::uint64_t kOverlappingRatio = 4;
+
+bool compresses(const ModelConfig& config, std::uint64_t layer) {
+  return compress_ratio(config, layer) > 0;
+}
+
+bool has_indexer(const ModelConfig& config, std::uint64_t layer) {
+  return compress_ratio(config, layer) == kOverlappingRatio;
+}
+
+bool routes_by_table(const ModelConfig& config, std::uint64_t layer) {
+  return layer < config.uint("num_hash_layers").value_or(0);
+}
+
+bool routes_by_scores(const ModelConfig& config, std::uint64_t layer) {
+  return !routes_by_table(config, layer);
+}
+
+/// For the shapes: how many keys of a token the compressor makes, layer by layer.
+void count_overlaps(ModelConfig& config) {
+  JsonArray overlaps;
+  for (const std::uint64_t ratio : config.uints("compress_ratios")) {
+    overlaps.emplace_back(ratio == kOverlappingRatio ? 2 : 1);
+  }
+  config.set("compressor_overlaps", std::move(overlaps));
 }
 
 TensorExprPtr expert_numbers(TensorExprPtr input, const ArchBuild& build) {
@@ -188,7 +223,20 @@ ArchSpec deepseek4() {
   });
   spec.prediction = {.kept = false, .keep = false, .drop = true, .only = true};
   spec.stored_floats = true;
-  spec.prepare = count_prediction_layers;
+  spec.parts = {
+      {"route:table", routes_by_table},
+      {"route:scores", routes_by_scores},
+      {"blk.{L}.exp_probs_b.bias", routes_by_scores},
+      {"blk.{L}.attn_compressor_*", compresses},
+      {"blk.{L}.indexer.*", has_indexer},
+      {"blk.{L}.indexer_compressor_*", has_indexer},
+      {"blk.{L}.nextn.embed_tokens.weight", never},
+      {"blk.{L}.nextn.shared_head_head.weight", never},
+  };
+  spec.prepare = [](ModelConfig& config) {
+    count_prediction_layers(config);
+    count_overlaps(config);
+  };
   spec.rename = rename_prediction;
   spec.finish = join_projections;
   return spec;

@@ -6,6 +6,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 #include "model/expr_product.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
@@ -64,6 +65,24 @@ void emit_keys(ArchBuild& build) {
   if (config.text("moe_router_activation_func").value_or("") != "sigmoid") {
     config.refuse("moe_router_activation_func", "is not 'sigmoid'");
   }
+}
+
+bool attends_fully(const ModelConfig& config, std::uint64_t layer) {
+  const std::vector<bool> full = full_layers(config);
+  return layer < full.size() && full[layer];
+}
+
+bool has_delta_attention(const ModelConfig& config, std::uint64_t layer) {
+  return !attends_fully(config, layer);
+}
+
+/// Delta attention has one projection of the query whatever latent attention has.
+bool has_low_rank_query(const ModelConfig& config, std::uint64_t layer) {
+  return attends_fully(config, layer) && config.has("q_lora_rank");
+}
+
+bool has_latent_experts(const ModelConfig& config, std::uint64_t layer) {
+  return layer_has_experts(config, layer) && config.has("routed_expert_hidden_size");
 }
 
 /// Heads are no even parts of the state.
@@ -227,6 +246,18 @@ ArchSpec kimi_k3() {
       latent_experts(),
       gated_mlp(),
   });
+  spec.parts = {
+      {"mixer:mla", attends_fully},
+      {"mixer:kda", has_delta_attention},
+      {"query:low_rank", has_low_rank_query},
+      {"query:whole",
+       [](const ModelConfig& config, std::uint64_t layer) { return !has_low_rank_query(config, layer); }},
+      {"blk.{L}.ffn_routed_norm.weight",
+       [](const ModelConfig& config, std::uint64_t layer) {
+         return has_latent_experts(config, layer) && config.boolean("latent_moe_use_norm").value_or(false);
+       }},
+      {"blk.{L}.ffn_routed_*", has_latent_experts},
+  };
   spec.prepare = prepare;
   spec.finish = finish;
   return spec;

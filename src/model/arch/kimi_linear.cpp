@@ -5,6 +5,7 @@
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
 #include "model/arch/deepseek_family.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
 
@@ -39,6 +40,16 @@ std::vector<std::int32_t> kv_heads_of_layers(const ModelConfig& config) {
     heads[*number - 1] = 1;
   }
   return heads;
+}
+
+bool attends_fully(const ModelConfig& config, std::uint64_t layer) {
+  const std::vector<std::int32_t> kv_heads = kv_heads_of_layers(config);
+  return layer < kv_heads.size() && kv_heads[layer] != 0;
+}
+
+/// Delta attention has one projection of the query whatever latent attention has.
+bool has_low_rank_query(const ModelConfig& config, std::uint64_t layer) {
+  return attends_fully(config, layer) && config.has("q_lora_rank");
 }
 
 void emit_sizes(ArchBuild& build) {
@@ -159,6 +170,15 @@ ArchSpec kimi_linear() {
       mlp_norm(),
       feed_forward(),
   });
+  spec.parts = {
+      {"mixer:latent", attends_fully},
+      {"mixer:delta",
+       [](const ModelConfig& config, std::uint64_t layer) { return !attends_fully(config, layer); }},
+      {"query:low_rank", has_low_rank_query},
+      {"query:whole",
+       [](const ModelConfig& config, std::uint64_t layer) { return !has_low_rank_query(config, layer); }},
+      {"blk.{L}.exp_probs_b.bias", layer_has_experts},
+  };
   return spec;
 }
 

@@ -3,6 +3,7 @@
 
 #include "model/arch/architectures.h"
 #include "model/arch/rwkv_family.h"
+#include "model/config_parts.h"
 #include "model/name_pattern.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
@@ -124,6 +125,7 @@ ArchSpec rwkv6() {
       {"rwkv.blocks.{L}.feed_forward.value.weight", "blk.{L}.channel_mix_value.weight"},
       {"rwkv.blocks.{L}.feed_forward.receptance.weight", "blk.{L}.channel_mix_receptance.weight"},
   };
+  spec.parts = {{"*.bias", always}};
   spec.finish = [](ArchBuild& build) {
     fuse_lerps(build, {"w", "k", "v", "r", "g"});
     rescale(build);

@@ -5,6 +5,7 @@
 
 #include "model/arch/architectures.h"
 #include "model/arch/rwkv_family.h"
+#include "model/config_parts.h"
 #include "model/tensor_ops.h"
 #include "model/tokenizer/utf8.h"
 #include "qtz/core/error.h"
@@ -154,6 +155,26 @@ ArchSpec rwkv7() {
                 {"model.layers.0.attention.v1", kUnused},
                 {"model.layers.0.attention.v2", kUnused},
                 {"model.layers.0.attention.v_lora.*", kUnused}};
+  const auto mixes_values_in = [](const ModelConfig&, std::uint64_t layer) { return layer > 0; };
+  spec.parts = {
+      {"*.bias", always},
+      {"blk.{L}.time_mix_v0.weight", mixes_values_in},
+      {"blk.{L}.time_mix_v1.weight", mixes_values_in},
+      {"blk.{L}.time_mix_v2.weight", mixes_values_in},
+      {"token_embd_norm.weight", always},
+      {"output_norm.weight", always},
+      {"output.weight", always},
+      {"lerp:apart", always},
+      {"lerp:fused", never},
+      {"w:named", always},
+      {"w:lora", never},
+      {"a:named", always},
+      {"a:lora", never},
+      {"g:named", always},
+      {"g:lora", never},
+      {"projections:named", always},
+      {"projections:letters", never},
+  };
   spec.rename = one_spelling;
   spec.finish = [](ArchBuild& build) {
     fuse_lerps(build, {"r", "w", "k", "v", "a", "g"});
