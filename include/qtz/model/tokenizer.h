@@ -39,8 +39,8 @@ struct TokenizerPolicy {
 
   std::string model = {};  ///< tokenizer.ggml.model when it is not the source's own ("gemma4")
   bool write_pre = true;   ///< tokenizer.ggml.pre
-  /// Names of tokenizer.ggml.pre that this family's converter gives to what the table calls otherwise:
-  /// {found, written}.
+  /// Names of tokenizer.ggml.pre that this family's converter gives to what the table calls otherwise,
+  /// {found, written}; nothing found: what the family's models have.
   std::vector<std::pair<std::string, std::string>> pre_names = {};
   bool write_merges = false;  ///< merges also for a SentencePiece vocabulary; byte_bpe always has them
 

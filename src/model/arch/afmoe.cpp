@@ -9,6 +9,8 @@ ArchSpec afmoe() {
   ArchSpec spec = llama();
   spec.classes = {"AfmoeForCausalLM"};
   spec.gguf_name = "afmoe";
+  // The digits' expression of these models is not in the table as they spell it.
+  spec.tokenizer.pre_names.emplace_back("", "afmoe");
   spec.defaults = R"({"rms_norm_eps": 1e-5, "rope_theta": 10000.0})";
   spec.keys = joined<KeyRule>({
       standard_keys(),

@@ -126,13 +126,23 @@ JsonValue pre_tokenizer_of_class(const TokenizerInput& input) {
   return sequence;
 }
 
-std::string name_in_family(std::string name, const TokenizerInput& input) {
+std::string name_in_family(std::string_view name, const TokenizerInput& input) {
   // Phi 1 to 2 alone have this class; the converter has a name of their own for the same cutting.
   if (name == "gpt-2" && input.hub.tokenizer_class() == "CodeGenTokenizer") return "phi-2";
   for (const auto& [found, written] : input.policy.pre_names) {
     if (name == found) return written;
   }
-  return name;
+  return std::string(name);
+}
+
+std::string name_pre_tokenizer(const PreTokenizerFacts& facts, const std::string& where,
+                               TokenizerInput& input) {
+  if (const auto found = find_pre_tokenizer(facts)) return name_in_family(*found, input);
+  const std::string expected = name_in_family({}, input);
+  if (expected.empty()) return need_pre_tokenizer(facts, where);
+  input.warnings.push_back(where + ": the pre-tokenizer is none that qtz knows by its steps, and is called " +
+                           expected + " as this architecture's are: --tokenizer-pre names another");
+  return expected;
 }
 
 TokenizerJson read_older_files(TokenizerInput& input) {
@@ -167,8 +177,7 @@ Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input) {
 
   Vocabulary out;
   out.model = "gpt2";
-  out.pre =
-      input.pre_override ? *input.pre_override : name_in_family(need_pre_tokenizer(facts, where), input);
+  out.pre = input.pre_override ? *input.pre_override : name_pre_tokenizer(facts, where, input);
 
   std::vector<VocabEntry> base = std::move(json.vocab);
   const TokenIndex index = check_base_vocabulary(base, where);

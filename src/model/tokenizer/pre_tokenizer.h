@@ -39,11 +39,11 @@ void check_pre_tokenizer_name(const std::string& name);
 /// One line of the table, for tests.
 struct PreTokenizerLine {
   std::string_view name;
-  std::string_view steps;               ///< empty: accepted by name, never found
+  std::string_view steps;               ///< empty: those of same_as
   std::optional<bool> ignore_merges;    ///< empty: either
   std::optional<Framing> framing;       ///< empty: any
   std::optional<bool> clean_up_spaces;  ///< empty: either
-  std::string_view same_as;             ///< another name that does the same and is the one that is written
+  std::string_view same_as;             ///< another name for the same steps, which is written
 };
 const std::vector<PreTokenizerLine>& pre_tokenizer_table();
 

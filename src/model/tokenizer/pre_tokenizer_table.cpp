@@ -10,6 +10,7 @@
 #define SPLIT_PREVIOUS_LITERAL(text) "split-merged-with-previous[" text "]" STEP_END
 #define PUNCTUATION(behavior) R"(Punctuation{"behavior":")" behavior R"("})" STEP_END
 #define SPACE_AS_BLOCK "Replace{\"content\":\"\xE2\x96\x81\",\"pattern\":{\"String\":\" \"}}" STEP_END
+#define WORDS "Whitespace" STEP_END
 #define ANY std::nullopt
 #define IGNORED true
 #define LEADING Framing::leading
@@ -32,11 +33,9 @@ const std::vector<PreTokenizerLine>& pre_tokenizer_table() {
 #define QTZ_PRE(name, steps, merges, framing, clean_up) \
   {name, without_last_end(steps), merges, framing, clean_up, {}},
 #define QTZ_PRE_SAME(name, written) {name, {}, std::nullopt, std::nullopt, std::nullopt, written},
-#define QTZ_PRE_NAME(name) {name, {}, std::nullopt, std::nullopt, std::nullopt, {}},
 #include "model/tokenizer/pre_tokenizers.def"
 #undef QTZ_PRE
 #undef QTZ_PRE_SAME
-#undef QTZ_PRE_NAME
   };
   return kTable;
 }

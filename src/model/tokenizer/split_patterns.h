@@ -1,5 +1,7 @@
 // The regular expressions of pre_tokenizers.def, as they stand in the models' tokenizer.json (control
 // characters written as escapes). They are macros so that a line of that table is one string literal.
+// DIGITS_BY_PLACE, AFMOE_SCRIPTS and DEFAULT_MARKS are llama.cpp's, the first one in our words: it has a
+// function instead.
 #pragma once
 
 // clang-format off
@@ -23,6 +25,7 @@
 #define QTZ_SPLIT_DIGITS3 R"re(\p{N}{1,3})re"
 #define QTZ_SPLIT_THREE_DIGITS R"re([0-9][0-9][0-9])re"
 #define QTZ_SPLIT_DIGITS_FROM_RIGHT R"re(\d{1,3}(?=(?:\d{3})*\b))re"
+#define QTZ_SPLIT_DIGITS_BY_PLACE R"re(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))re"
 #define QTZ_SPLIT_THOUSANDS R"re((?=(\d{3})+(?!\d)))re"
 #define QTZ_SPLIT_LINE_BREAK R"re([\r\n])re"
 #define QTZ_SPLIT_DEEPSEEK_LETTERS R"re(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+)re"
@@ -32,7 +35,9 @@
 #define QTZ_SPLIT_SPACED_LETTERS R"re(\s?\p{L}+)re"
 #define QTZ_SPLIT_SPACED_MARKS R"re(\s?\p{P}+)re"
 #define QTZ_SPLIT_CJK R"re([一-龥぀-ゟ゠-ヿ]+)re"
+#define QTZ_SPLIT_AFMOE_SCRIPTS R"re([一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+)re"
 #define QTZ_SPLIT_DEEPSEEK3 R"re([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re"
+#define QTZ_SPLIT_DEFAULT_MARKS R"re([\p{P}\$\+<=>\^~\|]+)re"
 #define QTZ_SPLIT_BLOOM R"re( ?[^(\s|[.,!?…。，、।۔،])]+)re"
 #define QTZ_SPLIT_SENTINEL R"re(<sentinel:[0-9]+>)re"
 #define QTZ_SPLIT_IMAGE_CODE R"re((IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z)re"

@@ -213,7 +213,9 @@ TokenizerPolicy xlm_roberta_tokenizer() {
 
 TokenizerPolicy modern_bert_tokenizer() {
   TokenizerPolicy policy = bpe_tokenizer();
-  policy.pre_names = {{"gpt-2", "modern-bert"}};
+  policy.pre_names = {{"gpt-2", "modern-bert"},
+                      {"gpt-4o", "granite-embed-multi-97m"},
+                      {"gemma4", "granite-embed-multi-311m"}};
   for (const char* name : {"bos", "eos", "sep"}) {
     policy.keys_first.set("tokenizer.ggml.add_" + std::string(name) + "_token", true);
   }

@@ -1,6 +1,8 @@
 // What single families make of their tokenizer files.
 #include <gtest/gtest.h>
 
+#include "qtz/model/arch_spec.h"
+#include "support/expect_error.h"
 #include "unit/model/tokenizer_files.h"
 
 namespace qtz {
@@ -146,6 +148,35 @@ TEST(DiffusionTokenizers, of_dream_are_cut_as_qwens_without_a_tokenizer_json) {
   folder.add("vocab.json", R"({"a": 0, "b": 1, "ab": 2})").add("merges.txt", "#version: 0.2\na b\n");
   folder.add("tokenizer_config.json", R"({"tokenizer_class": "DreamTokenizer"})");
   EXPECT_EQ(text_of(folder.read(dream_tokenizer()), "ggml.pre"), "qwen2");
+}
+
+TEST(ModernBertTokenizer, has_names_of_its_own_for_what_others_cut_alike) {
+  const auto name_of = [](const JsonValue& tokenizer) {
+    TokenizerFolder folder;
+    folder.add("tokenizer.json", tokenizer);
+    return text_of(folder.read(modern_bert_tokenizer()), "ggml.pre");
+  };
+  const auto with_steps = [](std::string_view text) {
+    return with(small_bpe(), {"pre_tokenizer"}, json_of(text));
+  };
+  EXPECT_EQ(name_of(with_steps(R"({"type": "ByteLevel", "add_prefix_space": false})")), "modern-bert");
+  const JsonValue blocks = with_steps(
+      R"({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false})");
+  EXPECT_EQ(name_of(with(blocks, {"normalizer"},
+                         json_of(R"({"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"})"))),
+            "granite-embed-multi-311m");
+}
+
+TEST(AfmoeTokenizer, has_its_name_whatever_the_digits_are_cut_by) {
+  TokenizerFolder folder;
+  folder.add("tokenizer.json",
+             with(small_bpe(), {"pre_tokenizer"}, json_of(R"({"type": "Sequence", "pretokenizers": [
+      {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated", "invert": false}]})")));
+  const auto result = folder.read(find_architecture("AfmoeForCausalLM", "the test").tokenizer);
+  EXPECT_EQ(text_of(result, "ggml.pre"), "afmoe");
+  EXPECT_TRUE(test::warns_of(result, "is called afmoe as this architecture's are"));
+  test::expect_error(ErrorKind::input_invalid, "unknown pre-tokenizer",
+                     [&] { folder.read(llama_tokenizer()); });
 }
 
 }  // namespace

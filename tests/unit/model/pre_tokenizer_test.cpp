@@ -50,6 +50,11 @@ constexpr std::string_view kQwen2 =
 constexpr std::string_view kGpt2 =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+/// With raw line breaks, as the models have them.
+constexpr std::string_view kDeepseek3 =
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+    "?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+";
+
 TEST(CanonicalSteps, say_in_order_what_is_cut_and_mapped) {
   EXPECT_EQ(steps_of(sequence({split("[0-9]"), kBytes})), "split([0-9]) > bytes");
   EXPECT_EQ(steps_of("null"), "");
@@ -116,13 +121,10 @@ TEST(PreTokenizerTable, finds_the_families_by_their_own_tokenizer_json) {
 }
 
 TEST(PreTokenizerTable, finds_deepseek_whose_patterns_hold_raw_line_breaks) {
-  const std::string last =
-      "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
-      "?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+";
   const std::string steps = steps_of(
       sequence({split(R"(\p{N}{1,3})"),
                 split("[\xE4\xB8\x80-\xE9\xBE\xA5\xE3\x81\x80-\xE3\x82\x9F\xE3\x82\xA0-\xE3\x83\xBF]+"),
-                split(last), kBytes}));
+                split(kDeepseek3), kBytes}));
   EXPECT_EQ(name_of_steps(steps), "deepseek-v3");
 }
 
@@ -135,6 +137,26 @@ TEST(PreTokenizerTable, finds_falcon_and_laguna_whose_steps_are_of_several_kinds
   EXPECT_EQ(name_of_steps(steps_of(
                 sequence({split(R"((?:\r?\n)+(?!\r?\n))", "MergedWithNext"), split(kQwen2), kBytes}))),
             "laguna");
+}
+
+TEST(PreTokenizerTable, finds_what_llama_cpp_states_itself) {
+  EXPECT_EQ(name_of_steps(steps_of(R"({"type": "Whitespace"})")), "whitespace");
+  EXPECT_EQ(name_of_steps(steps_of(
+                sequence({split(R"(\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})))"),
+                          split("[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-"
+                                "៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+"),
+                          split(kDeepseek3), kBytes}))),
+            "afmoe");
+  EXPECT_EQ(name_of_steps(steps_of(sequence({split(R"([\p{P}\$\+<=>\^~\|]+)"), split(kGpt2),
+                                             R"({"type": "Digits", "individual_digits": false})",
+                                             split("[0-9][0-9][0-9]"), kBytes}))),
+            "default");
+}
+
+TEST(PreTokenizerTable, knows_the_steps_of_every_name) {
+  for (const PreTokenizerLine& line : pre_tokenizer_table()) {
+    EXPECT_NE(line.steps.empty(), line.same_as.empty()) << line.name;
+  }
 }
 
 TEST(PreTokenizerTable, does_not_guess) {
