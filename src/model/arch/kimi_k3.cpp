@@ -209,7 +209,8 @@ ArchSpec kimi_k3() {
   ArchSpec spec;
   spec.classes = {"KimiK3ForConditionalGeneration"};
   spec.gguf_name = "kimi-k3";
-  spec.tokenizer = bpe_tokenizer();
+  spec.tokenizer = kimi_tokenizer();
+  spec.tokenizer.tiktoken.named_eos = true;
   spec.defaults = R"({"rms_norm_eps": 1e-6})";
   spec.keys = joined<KeyRule>({
       standard_keys(),

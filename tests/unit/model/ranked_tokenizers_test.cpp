@@ -4,6 +4,9 @@
 #include "model/tokenizer/byte_alphabet.h"
 #include "model/tokenizer/merge_ranks.h"
 #include "model/tokenizer/python_literal.h"
+#include "qtz/model/arch_spec.h"
+#include "qtz/model/gguf_model.h"
+#include "support/arch_checkpoint.h"
 #include "support/expect_error.h"
 #include "unit/model/tokenizer_files.h"
 
@@ -85,6 +88,35 @@ TEST(Tiktoken, of_qwen_ends_where_nothing_else_is_said) {
   EXPECT_EQ(number_of(told, "bos_token_id"), std::nullopt);
   EXPECT_EQ(number_of(told, "eos_token_id"), 9U);
   EXPECT_EQ(number_of(told, "unknown_token_id"), 7U);
+}
+
+TEST(Tiktoken, of_kimi_is_read_by_every_class_of_the_family) {
+  const auto source = test::arch_data_folder() / "tokenizers" / "kimi-tiktoken";
+  for (const char* name :
+       {"DeepseekV3ForCausalLM", "KimiLinearForCausalLM", "KimiK3ForConditionalGeneration"}) {
+    SCOPED_TRACE(name);
+    const TokenizerPolicy policy = find_architecture(name, "the test").tokenizer;
+    const auto result = read_tokenizer(source, json_of(R"({"eos_token_id": 301})"), 0, policy, std::nullopt);
+    EXPECT_EQ(tokens_of(result).size(), 558U);
+    EXPECT_EQ(tokens_of(result)[302], "<|im_end|>");
+    EXPECT_EQ(text_of(result, "ggml.pre"), "kimi-k2");
+    EXPECT_FALSE(merges_of(result).empty());
+  }
+}
+
+TEST(Tiktoken, of_kimi_k3_ends_where_the_configuration_says) {
+  const test::ScratchFolder scratch;
+  const auto data = test::arch_data_folder();
+  const auto folder = test::write_checkpoint(data / "kimi-k3", scratch.path());
+  std::filesystem::remove(folder / "tokenizer.json");
+  for (const char* file : {"tiktoken.model", "tokenizer_config.json"}) {
+    std::filesystem::copy_file(data / "tokenizers" / "kimi-tiktoken" / file, folder / file,
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  const GgufModel model = open_model(folder, {});
+  EXPECT_EQ(model.metadata.find("tokenizer.ggml.eos_token_id")->as_uint(), 2047U)
+      << "the tokenizer's own is 302";
+  EXPECT_EQ(*model.metadata.find("tokenizer.ggml.pre")->as_string(), "kimi-k2");
 }
 
 TEST(Tiktoken, is_refused_when_lines_are_wrong) {
