@@ -40,6 +40,15 @@ std::string class_of_model(std::string_view type) {
   return {};
 }
 
+/// How many tokens T5's class has for the spans that training leaves out; a configuration that lists them
+/// says it itself.
+std::uint64_t spans_of_t5(const JsonValue& tokenizer_config) {
+  constexpr std::uint64_t kUsual = 100;
+  constexpr std::uint64_t kMost = 10'000;
+  const JsonValue* stated = tokenizer_config.find("extra_ids");
+  return std::min(stated == nullptr ? kUsual : stated->as_uint().value_or(kUsual), kMost);
+}
+
 }  // namespace
 
 const std::string* token_text(const JsonValue& value) noexcept {
@@ -126,6 +135,10 @@ std::vector<std::string> HubTokenizer::class_specials() const {
     if (special.tokenizer_class == tokenizer_class_ && config_.find(special.name) == nullptr) {
       texts.emplace_back(special.text);
     }
+  }
+  if (tokenizer_class_ == "T5Tokenizer" && listed_specials_.empty()) {
+    for (std::uint64_t i = 0; i < spans_of_t5(config_); ++i)
+      texts.push_back("<extra_id_" + std::to_string(i) + ">");
   }
   return texts;
 }

@@ -113,6 +113,18 @@ TEST(WordPiece, has_no_pre_tokenizer_to_choose) {
   EXPECT_TRUE(warns_of(result, "--tokenizer-pre is not used"));
 }
 
+TEST(UnigramJson, has_the_spans_of_t5_as_special_tokens_though_no_file_names_them) {
+  JsonValue document = small_unigram_json(R"([["<s>", 0], ["<unk>", 0], ["<extra_id_1>", 0]])");
+  document = test::with(document, {"added_tokens"},
+                        JsonArray{JsonObject{{"id", 2}, {"content", "<extra_id_1>"}, {"special", true}}});
+  TokenizerFolder folder;
+  folder.add("tokenizer.json", document);
+  const JsonValue t5 = json_of(R"({"model_type": "t5"})");
+  EXPECT_EQ(types_of(folder.read(t5_tokenizer(), 3, t5)), (Types{1, 2, 3}));
+  folder.add("tokenizer_config.json", R"({"tokenizer_class": "T5Tokenizer", "extra_ids": 1})");
+  EXPECT_EQ(types_of(folder.read(t5_tokenizer(), 3, t5)), (Types{1, 2, 4})) << "one is all there is";
+}
+
 TEST(UnigramFile, has_pieces_padding_and_added_tokens) {
   TokenizerFolder folder;
   folder.add(
