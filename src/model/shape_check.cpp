@@ -93,7 +93,7 @@ std::vector<ShapeRow> shape_rows() {
   const Names kimi = {"kimi-k3", "kimi-linear"};
   const Names whole_norms = {"olmo2", "olmoe", "minimax-m2", "mpt"};
   const Names norm_per_head = {"command-r", "stablelm"};
-  const Names fused_gate = {"phi3", "chatglm", "glm4", "modern-bert"};
+  const Names fused_gate = {"phi3", "chatglm", "glm4", "modern-bert", "neo-bert", "jina-bert-v2"};
   const Names linear = {"qwen3next", "qwen35", "qwen35moe"};
   const Names mamba1 = {"mamba", "jamba"};
   const Names mamba2 = {"mamba2", "falcon-h1", "granitehybrid", "nemotron_h", "nemotron_h_moe"};
@@ -198,6 +198,10 @@ std::vector<ShapeRow> shape_rows() {
       // Norms over all heads at once, and over each head by itself with weights of its own.
       {"blk.{L}.attn_q_norm.{W}", {"heads*key"}, whole_norms},
       {"blk.{L}.attn_k_norm.{W}", {"kv*key"}, whole_norms},
+      {"blk.{L}.attn_q_norm.weight", {"embd"}, {"jina-bert-v2"}},
+      {"blk.{L}.attn_q_norm.bias", {"embd"}, {"jina-bert-v2"}},
+      {"blk.{L}.attn_k_norm.weight", {"embd"}, {"jina-bert-v2"}},
+      {"blk.{L}.attn_k_norm.bias", {"embd"}, {"jina-bert-v2"}},
       {"blk.{L}.attn_q_norm.weight", {"heads", "key"}, norm_per_head},
       {"blk.{L}.attn_k_norm.weight", {"kv", "key"}, norm_per_head},
 

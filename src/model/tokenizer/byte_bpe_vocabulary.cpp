@@ -178,6 +178,8 @@ Vocabulary read_byte_bpe_vocabulary(TokenizerInput& input) {
   Vocabulary out;
   out.model = "gpt2";
   out.pre = input.pre_override ? *input.pre_override : name_pre_tokenizer(facts, where, input);
+  // By this name alone llama.cpp drops the spaces between words.
+  if (out.pre == "whitespace") out.model = out.pre;
 
   std::vector<VocabEntry> base = std::move(json.vocab);
   const TokenIndex index = check_base_vocabulary(base, where);

@@ -43,7 +43,8 @@ Shapes outlined_shapes(const fs::path& config) {
 }
 
 /// Of these the configuration alone does not tell everything, and qtz says so.
-const std::set<std::string> kOpen = {"bert-labels", "modern-bert-rank", "xlm-roberta"};
+const std::set<std::string> kOpen = {"bert-labels", "jina-bert", "jina-bert-code", "modern-bert-rank",
+                                     "xlm-roberta"};
 
 class OutlineOf : public testing::TestWithParam<std::string> {};
 
