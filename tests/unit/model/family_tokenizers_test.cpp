@@ -167,6 +167,22 @@ TEST(ModernBertTokenizer, has_names_of_its_own_for_what_others_cut_alike) {
             "granite-embed-multi-311m");
 }
 
+TEST(JinaBertTokenizer, is_of_words_where_the_steps_say_so) {
+  TokenizerFolder folder;
+  const JsonValue words = with(small_bpe(), {"pre_tokenizer"}, json_of(R"({"type": "Whitespace"})"));
+  folder.add("tokenizer.json", with(words, {"normalizer"}, json_of(R"({"type": "Lowercase"})")));
+  folder.add("tokenizer_config.json", R"({"tokenizer_class": "RobertaTokenizer"})");
+  const auto result = folder.read(find_architecture("JinaBertModel", "the test").tokenizer);
+  EXPECT_EQ(text_of(result, "ggml.model"), "whitespace");
+  EXPECT_EQ(text_of(result, "ggml.pre"), "whitespace");
+  EXPECT_EQ(flag_of(result, "normalizer.lowercase"), true);
+  EXPECT_EQ(number_of(result, "token_type_count"), 2U);
+  EXPECT_FALSE(test::elements<std::string>(result, "merges").empty());
+  folder.add("tokenizer.json", small_bpe());
+  EXPECT_EQ(text_of(folder.read(find_architecture("JinaBertModel", "the test").tokenizer), "ggml.model"),
+            "gpt2");
+}
+
 TEST(AfmoeTokenizer, has_its_name_whatever_the_digits_are_cut_by) {
   TokenizerFolder folder;
   folder.add("tokenizer.json",
