@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/compare_report.h"
 #include "cli/flags.h"
+#include "cli/job.h"
 #include "cli/output_name.h"
 #include "cli/signals.h"
 #include "qtz/core/error.h"
@@ -35,8 +36,10 @@ bool is_folder(const std::string& input) {
   return std::filesystem::is_directory(input) || input.ends_with(".json");
 }
 
-GgufModel open_side(const std::string& input, const CompareFlags& flags) {
+/// `other` is what it is held against.
+GgufModel open_side(const std::string& input, const std::string& other, const CompareFlags& flags) {
   ModelOptions options;
+  options.keeps_nvfp4 = is_nvfp4_file(other);
   if (is_folder(input)) {
     if (!flags.architecture.empty()) options.architecture = flags.architecture;
     if (!flags.tokenizer_pre.empty()) options.tokenizer_pre = flags.tokenizer_pre;
@@ -119,8 +122,8 @@ ExitCode run(const CompareFlags& flags, Console& console) {
   refuse_stream("a page", "--html", flags.html);
   const CompareOptions options{.threads = parse_threads(flags.threads), .histograms = !flags.html.empty()};
   const Backend& backend = select_backend(flags.backend);
-  const GgufModel first = open_side(flags.first, flags);
-  const GgufModel second = open_side(flags.second, flags);
+  const GgufModel first = open_side(flags.first, flags.second, flags);
+  const GgufModel second = open_side(flags.second, flags.first, flags);
   const OutputOptions output = html_options(flags, first, second, console);
   if (!flags.html.empty()) check_output_possible(flags.html, 0, output);
 

@@ -145,9 +145,10 @@ struct Source {
   std::vector<ManifestInput> files;
 };
 
-Source open_source(const JobFlags& flags) {
+Source open_source(const JobFlags& flags, const std::string& artifact) {
   PlanOptions options = parse_plan_options(flags);
-  const ModelOptions model_options = parse_model_options(flags);
+  ModelOptions model_options = parse_model_options(flags);
+  model_options.keeps_nvfp4 = is_nvfp4_file(artifact);
   std::vector<ManifestInput> given;
   if (!flags.imatrix.empty()) {
     given.push_back(given_input(flags.imatrix));
@@ -206,7 +207,7 @@ ExitCode run(const VerifyFlags& flags, Console& console) {
   if (!manifest_name.empty()) options.manifest = &manifest.emplace(read_manifest(manifest_name));
   std::optional<Source> source;
   if (!flags.made_with.input.empty()) {
-    source = open_source(flags.made_with);
+    source = open_source(flags.made_with, flags.artifact);
     options.source_files = source->files;
   }
   const VerifyReport report = verify(flags.artifact, source ? &source->wanted : nullptr, backend, options,

@@ -59,6 +59,17 @@ std::vector<const FileType*> parse_types(const JobFlags& flags, std::string_view
   return types;
 }
 
+/// A checkpoint's blocks are copied for this type and decoded for all others, and a run reads its input once.
+bool keeps_nvfp4(const std::vector<const FileType*>& types) {
+  const auto is_nvfp4 = [](const FileType* type) { return type->default_type == DType::nvfp4; };
+  const bool any = std::any_of(types.begin(), types.end(), is_nvfp4);
+  if (any && !std::all_of(types.begin(), types.end(), is_nvfp4)) {
+    throw Error(ErrorKind::usage, "--type NVFP4 does not go together with another type",
+                "make the others in a run of their own");
+  }
+  return any;
+}
+
 TypeOptions parse_type_options(const JobFlags& flags) {
   if (flags.leave_output_tensor && !flags.output_tensor_type.empty()) {
     throw Error(ErrorKind::usage, "--leave-output-tensor and --output-tensor-type exclude each other");
@@ -142,6 +153,18 @@ ModelOptions parse_model_options(const JobFlags& flags) {
   if (!flags.metadata.empty()) options.metadata_file = flags.metadata;
   options.prediction_layers = parse_mtp(flags.mtp);
   return options;
+}
+
+bool is_nvfp4_file(const std::filesystem::path& file) {
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(file, unknown)) return false;
+  try {
+    const GgufSource source(file);
+    const GgufValue* type = source.metadata().find("general.file_type");
+    return type != nullptr && type->as_uint() == find_file_type("NVFP4").gguf_ftype;
+  } catch (const Error&) {
+    return false;  // whoever reads it for its contents says what is wrong
+  }
 }
 
 namespace {
@@ -259,7 +282,8 @@ Job make_job(const JobFlags& flags, const Backend& backend, std::string_view com
   refuse_stdin(flags.input);
   const auto types = parse_types(flags, command);
   PlanOptions plan_options = parse_plan_options(flags);
-  const ModelOptions model_options = parse_model_options(flags);
+  ModelOptions model_options = parse_model_options(flags);
+  model_options.keeps_nvfp4 = keeps_nvfp4(types);
   Job job;
   job.threads = resolve_threads(parse_threads(flags.threads));
   job.max_memory = parse_size("--max-memory", flags.max_memory);

@@ -76,6 +76,10 @@ OnNan parse_on_nan(const std::string& text);
 PlanOptions parse_plan_options(const JobFlags& flags);
 ModelOptions parse_model_options(const JobFlags& flags);
 
+/// Whether `file` is a GGUF of the file type NVFP4: a folder to be held against it is opened with
+/// ModelOptions::keeps_nvfp4. False for what is no sound GGUF.
+bool is_nvfp4_file(const std::filesystem::path& file);
+
 /// What a manifest says about the command line: the flags that decide bytes, and the files they name.
 ManifestFacts manifest_facts(const JobFlags& flags, const Job& job);
 

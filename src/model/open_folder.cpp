@@ -7,6 +7,7 @@
 #include "model/model_assembly.h"
 #include "model/model_parts.h"
 #include "model/prediction_layers.h"
+#include "model/quantized/kept_nvfp4.h"
 #include "model/quantized/quant_methods.h"
 #include "model/shape_check.h"
 #include "model/storage_type.h"
@@ -78,7 +79,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   ModelConfig config(read_model_config(config_path, model.warnings), printable(config_path.native()));
   ArchSpec spec = choose_architecture(config, options, model.warnings);
   config.apply_defaults(spec.defaults);
-  DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder, spec.decode);
+  DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder, spec.decode, options.keeps_nvfp4);
   if (spec.adapt != nullptr) spec.adapt(spec, config, checkpoint.tensors);
 
   model.source = source;
@@ -101,6 +102,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   warn_of_two_outputs(build);
   check_keys(build);
   check_shapes(build);
+  if (std::string note = add_scales(build); !note.empty()) model.notes.push_back(std::move(note));
 
   GeneralSources general;
   general.folder = folder;

@@ -10,6 +10,7 @@
 #include "model/name_pattern.h"
 #include "model/prediction_layers.h"
 #include "model/quantized/checkpoint_tensors.h"
+#include "model/quantized/kept_nvfp4.h"
 #include "model/storage_type.h"
 #include "model/tensor_ops.h"
 #include "qtz/core/error.h"
@@ -342,18 +343,50 @@ class TensorTable {
       for (const Member& member : members) {
         if (!rule.integers) require_float_weights(*member.tensor);
       }
-      const bool many = has_hole(rule.source, 'E') || has_hole(rule.source, 'N');
-      TensorExprPtr expr =
-          many ? stack(rule, key, members) : build_.source.expression(*members.front().tensor);
-      if (rule.transform != nullptr) expr = rule.transform(std::move(expr), build_);
       std::string target = fill_name(rule.target, NameMatch{key.layer, 0, key.kind});
       if (target == "output.weight" && !has_embedding) target = "token_embd.weight";
+      TensorExprPtr expr = kept_blocks(rule, key, members, target);
+      if (expr == nullptr) {
+        expr = joined(rule, key, members,
+                      [&](const Member& member) { return build_.source.expression(*member.tensor); });
+      }
       add(std::move(target), std::move(expr));
     }
   }
 
-  /// `members` are in order, each there once.
-  TensorExprPtr stack(const TensorRule& rule, const GroupKey& key, const std::vector<Member>& members) {
+  /// The tensor made of blocks as they are stored; null where it has none, or none that llama.cpp could read.
+  TensorExprPtr kept_blocks(const TensorRule& rule, const GroupKey& key, const std::vector<Member>& members,
+                            std::string_view target) {
+    const auto has_none = [&](const Member& member) { return build_.source.kept(*member.tensor) == nullptr; };
+    if (!reads_scale(build_.arch, target) || std::any_of(members.begin(), members.end(), has_none)) return {};
+    // llama.cpp adds a feed-forward's bias before it multiplies with the scale.
+    const bool biased = groups_.count(GroupKey{key.rule, key.layer, "bias"}) > 0;
+    if (biased && target.find(".ffn_") != std::string_view::npos) return {};
+    try {
+      TensorExprPtr expr = joined(rule, key, members, [&](const Member& member) {
+        return build_.source.kept(*member.tensor)->blocks;
+      });
+      return expr->dtype() == DType::nvfp4 ? expr : nullptr;
+    } catch (const Error&) {
+      return {};  // it would take blocks apart, or fail for the numbers, too
+    }
+  }
+
+  /// The rule's output from the expressions of `members`, which are in order, each there once.
+  template <typename Expression>
+  TensorExprPtr joined(const TensorRule& rule, const GroupKey& key, const std::vector<Member>& members,
+                       Expression&& expression) {
+    const bool many = has_hole(rule.source, 'E') || has_hole(rule.source, 'N');
+    if (many) require_all(rule, key, members);
+    std::vector<TensorExprPtr> parts;
+    parts.reserve(members.size());
+    for (const Member& member : members) parts.push_back(expression(member));
+    TensorExprPtr expr = many ? stacked(std::move(parts)) : std::move(parts.front());
+    return rule.transform == nullptr ? expr : rule.transform(std::move(expr), build_);
+  }
+
+  /// Throws input_invalid if there are more or fewer members than the configuration has experts.
+  void require_all(const TensorRule& rule, const GroupKey& key, const std::vector<Member>& members) const {
     const std::uint64_t told = has_hole(rule.source, 'E') ? build_.config.expert_count() : 0;
     const std::uint64_t count = told > 0 ? told : members.back().index + 1;
     const std::string where = first_file() + ": layer " + std::to_string(key.layer);
@@ -370,10 +403,6 @@ class TensorTable {
                       std::string(rule.source) + "'",
                   "download the model again, or check that config.json belongs to these weights");
     }
-    std::vector<TensorExprPtr> experts;
-    experts.reserve(members.size());
-    for (const Member& member : members) experts.push_back(build_.source.expression(*member.tensor));
-    return stacked(std::move(experts));
   }
 
   void add(std::string target, TensorExprPtr expr) {

@@ -38,6 +38,7 @@ constexpr std::array kFileTypes = {
     file_type("Q4_0", Mix::q4_0, DType::q4_0, "4-bit blocks of 32, one scale"),
     file_type("Q4_1", Mix::q4_1, DType::q4_1, "4-bit blocks of 32, scale and minimum"),
     file_type("MXFP4_MOE", Mix::mxfp4_moe, DType::mxfp4, "4-bit floats for experts, 8 bits for the rest"),
+    file_type("NVFP4", Mix::nvfp4, DType::nvfp4, "4-bit floats, as a checkpoint stores them; else made"),
     file_type("IQ4_NL", Mix::iq4_nl, DType::iq4_nl, "4-bit non-linear blocks of 32"),
     file_type("IQ4_XS", Mix::iq4_xs, DType::iq4_xs, "4-bit non-linear super-blocks of 256"),
     file_type("Q4_K_S", Mix::q4_k_s, DType::q4_k, "4-bit K-quant, small"),

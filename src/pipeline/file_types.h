@@ -42,6 +42,7 @@ enum class Mix : std::uint32_t {
   tq1_0 = 36,
   tq2_0 = 37,
   mxfp4_moe = 38,
+  nvfp4 = 39,
   q1_0 = 40,
   q2_0 = 41,
 };

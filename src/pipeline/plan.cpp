@@ -75,6 +75,23 @@ void require_quantizable_source(const PlanEntry& entry, const PlanOptions& optio
               "quantize the 16-bit model instead, or accept the loss with --allow-requantize");
 }
 
+/// llama.cpp multiplies with a weight's scale whatever the weight's type, but for the output's.
+void require_output_scale_used(const std::vector<PlanEntry>& entries) {
+  const auto find = [&](std::string_view name) {
+    return std::find_if(entries.begin(), entries.end(),
+                        [&](const PlanEntry& each) { return each.name == name; });
+  };
+  const auto output = find("output.weight");
+  if (output == entries.end() || output->expr->dtype() != DType::nvfp4 || output->copied()) return;
+  if (find("output.scale") == entries.end()) return;
+  throw Error(
+      ErrorKind::usage,
+      "tensor 'output.weight' has a scale beside it, 'output.scale', which llama.cpp reads for NVFP4 "
+      "alone, and would become " +
+          std::string(name_of(output->type)),
+      "leave it as it is, or quantize the model's folder, whose NVFP4 weights are decoded for other types");
+}
+
 std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, const FileType& file_type,
                                     const GgufModel& model, const KvList& metadata,
                                     const PlanOptions& options, const ImportanceUse& importance,
@@ -99,6 +116,7 @@ std::vector<PlanEntry> make_entries(const std::vector<Candidate>& candidates, co
     require_quantizable_source(entry, options);
     if (!entry.fixed) entry.importance = importance.find(candidates[i].original_name, entry.expr->shape());
   }
+  require_output_scale_used(entries);
   return entries;
 }
 
@@ -207,6 +225,16 @@ void add_warnings(QuantPlan& plan, const ImportanceUse& importance) {
   if (is_quantized(plan.file_type->default_type) && !any_quantized) {
     plan.warnings.push_back("nothing is quantized: no tensor has a name and a shape that " +
                             std::string(plan.file_type->name) + " applies to");
+  }
+  const bool makes_nvfp4 = plan.file_type->default_type == DType::nvfp4 &&
+                           std::any_of(plan.entries.begin(), plan.entries.end(), [](const PlanEntry& entry) {
+                             return entry.type == DType::nvfp4 && !entry.copied();
+                           });
+  if (makes_nvfp4) {
+    plan.warnings.push_back(
+        "NVFP4 is made without a scale for the whole tensor, which small weights need; Q4_K_M loses less. "
+        "The type "
+        "is for checkpoints that are stored so");
   }
   if (!fell_back.empty()) {
     plan.warnings.push_back(

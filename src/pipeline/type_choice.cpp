@@ -49,6 +49,7 @@ class TypeChooser {
         origin_(origin),
         options_(options),
         facts_(read_mix_facts(metadata)),
+        keeps_rest_(file_type.default_type == DType::nvfp4 && !options.pure && any_stored_as_nvfp4(tensors)),
         rules_(setting(tensors), facts_) {}
 
   TensorChoice choose(const ModelTensor& tensor) {
@@ -70,6 +71,11 @@ class TypeChooser {
   }
 
  private:
+  static bool any_stored_as_nvfp4(std::span<const ModelTensor> tensors) {
+    return std::any_of(tensors.begin(), tensors.end(),
+                       [](const ModelTensor& tensor) { return tensor.expr->dtype() == DType::nvfp4; });
+  }
+
   /// Checkpoints that were trained in blocks GGUF has (MXFP4): any other type only loses. A GGUF's blocks are
   /// the mix's business, as they are llama-quantize's.
   bool keeps_blocks(const ModelTensor& tensor) const noexcept {
@@ -116,6 +122,8 @@ class TypeChooser {
       return {file_type_.default_type, "all " + base};
     }
     if (options_.pure) return {file_type_.default_type, "pure " + base};
+    // Whoever made those blocks left the others whole on purpose, and the converter does so, too.
+    if (keeps_rest_) return {tensor.unquantized, "as in a 16-bit file: not stored in blocks of NVFP4"};
     const bool tied = rules_.tied_embeddings();
     if (role == TensorRole::token_embedding && tied && options_.output_tensor_type) {
       return {*options_.output_tensor_type, "--output-tensor-type, as the embedding is the output too"};
@@ -131,6 +139,7 @@ class TypeChooser {
   const ModelOrigin& origin_;
   const TypeOptions& options_;
   MixFacts facts_;
+  const bool keeps_rest_;  ///< tensors that are no blocks of NVFP4 beside those that are
   MixRules rules_;
 };
 

@@ -60,6 +60,7 @@ MISUSE = [
     ("split of no tensors", "plan {demo} --type Q8_0 --split-max-tensors 0", 2, [], ["--split-max-tensors", "'0'"]),
     ("split of no size", "plan {demo} --type Q8_0 --split-max-size 0", 2, [], ["--split-max-size needs a size, not '0'"]),
     ("prune nonsense", "plan {demo} --type Q8_0 --prune-layers 1,,2", 2, [], ["--prune-layers"]),
+    ("NVFP4 beside another type", "quantize {demo} --type NVFP4 --type Q8_0", 2, [], ["--type NVFP4 does not go together with another type"]),
     ("one name for two types", "quantize {demo} --type Q8_0 --type Q4_0 -o x.gguf", 2, [], ["names one file for 2 types", "{type}"]),
     ("the same type twice", "quantize {demo} --type Q4_K --type Q4_K_M", 2, [], ["two outputs would be called", "once"]),
     ("the same type twice in another case", "quantize {demo} --type Q4_K_M --type q4_k_m", 2, [], ["two outputs would be called 'demo-Q4_K_M.gguf'", "once"]),

@@ -59,6 +59,8 @@ void append_values(std::string& data, std::string_view name, std::uint64_t count
       append_value(data, static_cast<std::int64_t>(draw.bits % static_cast<std::uint64_t>(scale)));
     } else if (type == "F8_E8M0" || (type == "U8" && name.ends_with("_scale"))) {
       append_value(data, static_cast<std::uint8_t>(118 + draw.bits % 6));
+    } else if (type == "F8_E4M3" && name.ends_with("_scale")) {
+      append_value(data, static_cast<std::uint8_t>(48 + draw.bits % 32));
     } else {
       auto code = static_cast<std::uint8_t>(draw.bits & 0xFF);
       if (type == "F8_E4M3" && (code & 0x7F) == 0x7F) code &= 0xFE;

@@ -33,6 +33,9 @@ struct ModelOptions {
   std::optional<std::string> model_name;     ///< --model-name: general.name
   std::optional<std::filesystem::path> metadata_file;  ///< --metadata: JSON of general.* overrides
   PredictionLayers prediction_layers = PredictionLayers::by_class;  ///< --mtp
+  /// A folder's NVFP4 weights as the blocks they are, with their scales as tensors beside them, where
+  /// llama.cpp can read them so: for the file type NVFP4. Otherwise they are decoded.
+  bool keeps_nvfp4 = false;
 };
 
 /// A file beside the weights, and what it was before it was read.

@@ -77,6 +77,13 @@ void DecodeBuild::give(const TensorInfo& main, std::string name, TensorExprPtr e
   QTZ_CHECK(first);
 }
 
+void DecodeBuild::keep(KeptBlocks blocks) {
+  const auto given = given_.find(blocks.codes);
+  QTZ_CHECK(given != given_.end());
+  if (blocks.input != nullptr) used_.insert(blocks.input);
+  given->second.kept = std::make_shared<const KeptBlocks>(std::move(blocks));
+}
+
 void DecodeBuild::leave_out(const TensorInfo& tensor, std::string_view reason) {
   used_.insert(&tensor);
   skipped_.push_back(tensor.name + ": " + std::string(reason));

@@ -17,10 +17,12 @@ namespace qtz {
 class DecodeBuild {
  public:
   /// `settings` is the "quantization_config" of config.json, or what stands for it in another file.
-  DecodeBuild(const TensorSource& stored, const ModelConfig& settings)
-      : stored_(stored), settings_(settings) {}
+  /// With `keeps_blocks` readers also give weights as blocks where GGUF has the form.
+  DecodeBuild(const TensorSource& stored, const ModelConfig& settings, bool keeps_blocks)
+      : stored_(stored), settings_(settings), keeps_blocks_(keeps_blocks) {}
 
   const ModelConfig& settings() const noexcept { return settings_; }
+  bool keeps_blocks() const noexcept { return keeps_blocks_; }
   /// Stored tensors of which nothing was made yet.
   std::vector<const TensorInfo*> left() const;
 
@@ -41,6 +43,8 @@ class DecodeBuild {
 
   /// A weight that was decoded, at the place of `main`.
   void give(const TensorInfo& main, std::string name, TensorExprPtr expr);
+  /// A weight given before, as blocks. Its input scale, if there is one, is used up by that.
+  void keep(KeptBlocks blocks);
   void leave_out(const TensorInfo& tensor, std::string_view reason);
 
   /// Throws input_invalid: "tensor 'x' [2, 3]: problem".
@@ -54,6 +58,7 @@ class DecodeBuild {
  private:
   const TensorSource& stored_;
   const ModelConfig& settings_;
+  const bool keeps_blocks_;
   std::set<const TensorInfo*> used_;
   std::map<const TensorInfo*, CheckpointTensors::Entry> given_;  ///< by main part
   std::vector<std::string> skipped_;

@@ -7,6 +7,7 @@ namespace qtz {
 namespace {
 
 constexpr std::uint64_t kNvfp4Block = 16;
+constexpr std::uint64_t kNvfp4SuperBlock = 64;  // of GGUF's
 constexpr std::uint64_t kMxfp4Block = 32;
 
 Shape with_cols(const Shape& shape, std::uint64_t cols) {
@@ -34,6 +35,28 @@ TensorExprPtr with_global(DecodeBuild& build, const TensorInfo& scale, const Ten
                 {rows, rows, shape.cols(), divide});
 }
 
+/// One number as F32 [1], or one divided by it; null if it is more than one.
+TensorExprPtr one_number(DecodeBuild& build, const TensorInfo& number, bool reciprocal) {
+  if (!is_plain(number.dtype) || number.shape.elements() != 1) return nullptr;
+  const Shape cell{1, 1};
+  TensorExprPtr value = reshaped(build.take(number), cell);
+  return reshaped(scaled(constant(cell, {1.0f}), std::move(value), {1, 1, 1, reciprocal}), Shape{1});
+}
+
+/// The weight as GGUF's blocks, if it is a matrix of whole ones and one factor is for all of it.
+void keep_nvfp4(DecodeBuild& build, const TensorInfo& codes, const TensorInfo& scales,
+                const TensorInfo& global, std::string_view base, bool reciprocal) {
+  if (codes.shape.rank() != 2 || codes.shape.cols() * 2 % kNvfp4SuperBlock != 0) return;
+  TensorExprPtr factor = one_number(build, global, reciprocal);
+  if (factor == nullptr) return;
+  const TensorInfo* input =
+      build.find(std::string(base) + (reciprocal ? ".input_global_scale" : ".input_scale"));
+  TensorExprPtr input_factor = input == nullptr ? nullptr : one_number(build, *input, reciprocal);
+  if (input_factor == nullptr) input = nullptr;
+  build.keep({nvfp4_blocks(build.take(codes), build.take(scales)), std::move(factor), std::move(input_factor),
+              &codes, input});
+}
+
 /// base + "weight_packed" or, as ModelOpt has it, base + "weight" in bytes.
 void decode_nvfp4(DecodeBuild& build, const TensorInfo& codes, std::string_view weight) {
   const TensorInfo& scale = build.need(weight, "_scale", codes);
@@ -50,6 +73,8 @@ void decode_nvfp4(DecodeBuild& build, const TensorInfo& codes, std::string_view 
   const std::uint64_t rows = codes.shape.rows();
   build.give(codes, std::string(weight),
              scaled(std::move(values), std::move(scales), {rows, 1, kNvfp4Block}));
+  const std::string_view base = before(weight, ".weight");
+  if (build.keeps_blocks() && !base.empty()) keep_nvfp4(build, codes, scale, global, base, factor == nullptr);
 }
 
 /// Codes as [rows, bytes], exponents as [rows, blocks].

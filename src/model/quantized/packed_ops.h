@@ -64,6 +64,12 @@ TensorExprPtr ternary_rows(TensorExprPtr packed, TensorExprPtr scale, std::uint6
 /// [..., blocks] exponents: no code changes.
 TensorExprPtr mxfp4_blocks(TensorExprPtr codes, TensorExprPtr exponents);
 
+/// NVFP4 as GGUF has it, from bytes [..., cols / 2] with two codes each, the first in the low bits, and
+/// F8_E4M3
+/// [..., cols / 16]: no value changes, and what is multiplied with all of them is not in it. Reading throws
+/// numeric for a scale that is NaN.
+TensorExprPtr nvfp4_blocks(TensorExprPtr codes, TensorExprPtr scales);
+
 /// Values of E2M1, a sign and three bits.
 std::vector<float> e2m1_values();
 

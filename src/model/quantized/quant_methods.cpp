@@ -109,7 +109,7 @@ void leave_out_activation_scales(DecodeBuild& build) {
   for (const TensorInfo* tensor : build.left()) {
     for (const std::string_view suffix : kActivationScales) {
       if (!tensor->name.ends_with(suffix)) continue;
-      build.leave_out(*tensor, "for quantized activations or caches, which a GGUF has none of");
+      build.leave_out(*tensor, kActivationReason);
       break;
     }
   }
@@ -119,12 +119,12 @@ void leave_out_activation_scales(DecodeBuild& build) {
 
 DecodedCheckpoint decode_checkpoint(const TensorSource& stored, const ModelConfig& config,
                                     const std::filesystem::path& folder,
-                                    void (*first)(DecodeBuild&, const ModelConfig&)) {
+                                    void (*first)(DecodeBuild&, const ModelConfig&), bool keeps_blocks) {
   Settings found = find_settings(config, folder);
   if (found.values.is_null()) return {CheckpointTensors(stored), {}, {}, {}};
   const ModelConfig settings(std::move(found.values), found.where);
   const QuantMethod& method = find_method(settings);
-  DecodeBuild build(stored, settings);
+  DecodeBuild build(stored, settings, keeps_blocks);
   if (first != nullptr) first(build, config);
   for (const auto reader : method.readers) reader(build);
   leave_out_activation_scales(build);
@@ -142,7 +142,8 @@ DecodedCheckpoint decode_checkpoint(const TensorSource& stored, const ModelConfi
     settings.refuse("quant_method", "quantized GPT-2 models cannot be read; use the 16-bit original");
   }
   std::vector<std::string> notes = {"weights: " + count + " tensors are quantized already (" +
-                                    std::string(method.name) + ") and decoded while they are read"};
+                                    std::string(method.name) + ")" +
+                                    (keeps_blocks ? "" : " and decoded while they are read")};
   std::vector<std::string> warnings;
   if (method.lossy) {
     warnings.push_back(settings.where() + ": the weights were quantized before (" + std::string(method.name) +

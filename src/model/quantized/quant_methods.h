@@ -20,19 +20,26 @@ struct DecodedCheckpoint {
   std::vector<std::string> warnings;
 };
 
+/// Why numbers that only quantized activations or caches need are not in the file.
+inline constexpr std::string_view kActivationReason =
+    "for quantized activations or caches, which a GGUF has none of";
+
 /// Finds in `config` and in the files beside it how the weights are stored. `first`, if there is one, takes
-/// what the architecture stores in a way of its own. Throws input_invalid for a method that is not known and
+/// what the architecture stores in a way of its own. With `keeps_blocks` the result has NVFP4 weights also as
+/// the blocks they are (CheckpointTensors::kept). Throws input_invalid for a method that is not known and
 /// for parts that do not fit together.
 DecodedCheckpoint decode_checkpoint(const TensorSource& stored, const ModelConfig& config,
                                     const std::filesystem::path& folder,
-                                    void (*first)(DecodeBuild&, const ModelConfig&) = nullptr);
+                                    void (*first)(DecodeBuild&, const ModelConfig&) = nullptr,
+                                    bool keeps_blocks = false);
 
 // The readers, each in a file of its own. Each takes the tensors that have its form and leaves all others.
 
 /// F8 and I8 weights with scales of a tensor, of channels or of blocks; names of DeepSeek, Mistral,
 /// compressed-tensors and ModelOpt.
 void decode_scaled_weights(DecodeBuild& build);
-/// NVFP4 of ModelOpt and compressed-tensors, in F32; MXFP4 of gpt-oss and compressed-tensors, as it is.
+/// NVFP4 of ModelOpt and compressed-tensors, in F32 and as it is; MXFP4 of gpt-oss and compressed-tensors, as
+/// it is.
 void decode_microscaled(DecodeBuild& build);
 /// compressed-tensors' pack-quantized integers.
 void decode_packed_integers(DecodeBuild& build);

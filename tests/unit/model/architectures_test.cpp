@@ -193,6 +193,14 @@ TEST_P(LayersThatPredict, are_a_file_of_their_own_as_llama_cpp_makes_it) {
   expect_conversion(GetParam(), "expected-bf16-only.json", options);
 }
 
+class Nvfp4Checkpoints : public testing::TestWithParam<std::string> {};
+
+TEST_P(Nvfp4Checkpoints, keep_their_blocks_and_scales_as_llama_cpps_converter_does) {
+  ModelOptions options;
+  options.keeps_nvfp4 = true;
+  expect_conversion(GetParam(), "expected-nvfp4.json", options);
+}
+
 /// Reading tile by tile gives what reading at once gives, whatever the tile.
 TEST_P(Architectures, read_the_same_in_tiles_of_any_height) {
   const test::ScratchFolder scratch;
@@ -225,6 +233,8 @@ INSTANTIATE_TEST_SUITE_P(Oracles, Architectures,
                          testing::ValuesIn(test::arch_data_names("expected-bf16.json")), test_name);
 INSTANTIATE_TEST_SUITE_P(Oracles, LayersThatPredict,
                          testing::ValuesIn(test::arch_data_names("expected-bf16-only.json")), test_name);
+INSTANTIATE_TEST_SUITE_P(Oracles, Nvfp4Checkpoints,
+                         testing::ValuesIn(test::arch_data_names("expected-nvfp4.json")), test_name);
 
 TEST(ArchitectureList, gives_every_class_one_architecture) {
   std::map<std::string_view, std::string_view> seen;

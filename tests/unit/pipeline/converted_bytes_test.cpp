@@ -54,14 +54,20 @@ TEST_P(ConvertedBytes, AreLlamaQuantizesForEveryTypeOnRecord) {
   }
 }
 
-TEST_P(ConvertedBytes, AreTheConvertersInBf16) {
+/// A whole run to `type`, against what is on record of the converter's file.
+void expect_converters_bytes(const std::string& name, const char* type, const char* record,
+                             const ModelOptions& options) {
   const ScratchFolder folder;
-  const fs::path reference = arch_data_folder() / GetParam();
-  const GgufModel model = open_model(write_checkpoint(reference, folder.path()), {});
-  const QuantPlan plan = make_plan(model, find_file_type("BF16"), {});
-  const fs::path output = folder.path() / "bf16.gguf";
+  const fs::path reference = arch_data_folder() / name;
+  const GgufModel model = open_model(write_checkpoint(reference, folder.path()), options);
+  const QuantPlan plan = make_plan(model, find_file_type(type), {});
+  const fs::path output = folder.path() / "out.gguf";
   execute({&plan, 1}, {&output, 1}, select_backend(""), {}, silent_progress(), CancelToken());
-  const JsonValue expected = read_record(reference / "expected-bf16.json");
+  const JsonValue expected = read_record(reference / record);
+  // Two architectures of the converter write no file type.
+  if (const JsonValue* file_type = expected.find("kv")->find("general.file_type")) {
+    EXPECT_EQ(plan.metadata.find("general.file_type")->as_uint(), file_type->find("value")->as_uint());
+  }
   const JsonArray& tensors = *expected.find("tensors")->as_array();
   EXPECT_EQ(plan.entries.size(), tensors.size());
   for (const JsonValue& tensor : tensors) {
@@ -71,12 +77,27 @@ TEST_P(ConvertedBytes, AreTheConvertersInBf16) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Checkpoints, ConvertedBytes, testing::ValuesIn(arch_data_names()),
-                         [](const auto& each) {
-                           std::string name = each.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+TEST_P(ConvertedBytes, AreTheConvertersInBf16) {
+  expect_converters_bytes(GetParam(), "BF16", "expected-bf16.json", {});
+}
+
+class ConvertedNvfp4 : public testing::TestWithParam<std::string> {};
+
+TEST_P(ConvertedNvfp4, IsTheConverters) {
+  ModelOptions options;
+  options.keeps_nvfp4 = true;
+  expect_converters_bytes(GetParam(), "NVFP4", "expected-nvfp4.json", options);
+}
+
+std::string test_name(const testing::TestParamInfo<std::string>& each) {
+  std::string name = each.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, ConvertedBytes, testing::ValuesIn(arch_data_names()), test_name);
+INSTANTIATE_TEST_SUITE_P(Checkpoints, ConvertedNvfp4,
+                         testing::ValuesIn(arch_data_names("expected-nvfp4.json")), test_name);
 
 }  // namespace
 }  // namespace qtz

@@ -392,5 +392,48 @@ TEST(KeepSplit, GivesOneFileForEveryInputFileInItsOrder) {
   EXPECT_EQ(make_plan(model, find_file_type("Q8_0"), {}).files.size(), 1u);
 }
 
+GgufModel nvfp4_model() {
+  return model_of({planned("output.weight", {512, 256}), planned("blk.0.attn_norm.weight", {256}, DType::f32),
+                   planned("blk.0.attn_q.weight", {256, 256}, DType::nvfp4),
+                   planned("blk.0.attn_q.scale", {1}, DType::f32),
+                   planned("blk.0.ffn_up.weight", {256, 256})});
+}
+
+TEST(Nvfp4File, KeepsBlocksAndLeavesTheRestInSixteenBits) {
+  const QuantPlan plan = make_plan(nvfp4_model(), find_file_type("NVFP4"), {});
+  EXPECT_TRUE(entry_of(plan, "blk.0.attn_q.weight").copied());
+  EXPECT_EQ(entry_of(plan, "blk.0.attn_q.weight").type, DType::nvfp4);
+  EXPECT_EQ(entry_of(plan, "blk.0.attn_q.scale").type, DType::f32);
+  EXPECT_EQ(entry_of(plan, "blk.0.ffn_up.weight").type, DType::bf16);
+  EXPECT_EQ(entry_of(plan, "output.weight").type, DType::bf16);
+  EXPECT_EQ(plan.metadata.find("general.file_type")->as_uint(), 39u);
+  EXPECT_TRUE(plan.warnings.empty());
+  PlanOptions pure;
+  pure.types.pure = true;
+  EXPECT_EQ(entry_of(make_plan(nvfp4_model(), find_file_type("NVFP4"), pure), "output.weight").type,
+            DType::nvfp4);
+}
+
+TEST(Nvfp4File, IsWarnedOfWhereNothingIsStoredSo) {
+  const QuantPlan plan = make_plan(dense_model(1), find_file_type("NVFP4"), {});
+  EXPECT_EQ(entry_of(plan, "blk.0.ffn_up.weight").type, DType::nvfp4);
+  ASSERT_FALSE(plan.warnings.empty());
+  EXPECT_NE(plan.warnings.front().find("without a scale for the whole tensor"), std::string::npos);
+}
+
+TEST(Nvfp4File, KeepsAnOutputWhoseScaleNoOtherTypeHas) {
+  GgufModel model = nvfp4_model();
+  model.tensors[0] = planned("output.weight", {512, 256}, DType::nvfp4);
+  PlanOptions options;
+  options.allow_requantize = true;
+  options.types.output_tensor_type = DType::q8_0;
+  EXPECT_NO_THROW(make_plan(model, find_file_type("Q8_0"), options)) << "without a scale it is as any other";
+  model.tensors.push_back(planned("output.scale", {1}, DType::f32));
+  const Error error = error_of([&] { make_plan(model, find_file_type("Q8_0"), options); });
+  EXPECT_EQ(error.kind(), ErrorKind::usage);
+  EXPECT_NE(error.message().find("has a scale beside it, 'output.scale'"), std::string::npos);
+  EXPECT_NO_THROW(make_plan(model, find_file_type("NVFP4"), {}));
+}
+
 }  // namespace
 }  // namespace qtz

@@ -54,13 +54,14 @@ TEST(FileTypes, HaveTheNumbersOfLlamaCpp) {
   EXPECT_EQ(find_file_type("TQ1_0").gguf_ftype, 36u);
   EXPECT_EQ(find_file_type("TQ2_0").gguf_ftype, 37u);
   EXPECT_EQ(find_file_type("MXFP4_MOE").gguf_ftype, 38u);
+  EXPECT_EQ(find_file_type("NVFP4").gguf_ftype, 39u);
   EXPECT_EQ(find_file_type("Q1_0").gguf_ftype, 40u);
   EXPECT_EQ(find_file_type("Q2_0").gguf_ftype, 41u);
   const std::pair<const char*, std::uint32_t> grids[] = {
       {"IQ2_XXS", 19}, {"IQ2_XS", 20}, {"IQ3_XS", 22}, {"IQ3_XXS", 23}, {"IQ1_S", 24},
       {"IQ3_S", 26},   {"IQ3_M", 27},  {"IQ2_S", 28},  {"IQ2_M", 29},   {"IQ1_M", 31}};
   for (const auto& [name, number] : grids) EXPECT_EQ(find_file_type(name).gguf_ftype, number) << name;
-  EXPECT_EQ(list_file_types().size(), 35u);
+  EXPECT_EQ(list_file_types().size(), 36u);
 }
 
 TEST(FileTypes, OfAWrongNameSuggestTheRightOne) {
