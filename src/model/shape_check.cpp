@@ -307,6 +307,8 @@ std::vector<ShapeRow> shape_rows() {
       {"per_layer_proj_norm.weight", {"per_layer"}},
 
       {"blk.{L}.attn_norm.weight", {"embd"}},
+      {"blk.{L}.attn_sub_norm.weight", {"embd"}},
+      {"blk.{L}.ffn_sub_norm.weight", {"ffn"}},
       {"blk.{L}.attn_norm.bias", {"embd"}},
       {"blk.{L}.attn_norm_2.weight", {"embd"}},
       {"blk.{L}.attn_norm_2.bias", {"embd"}},

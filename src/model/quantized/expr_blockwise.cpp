@@ -1,4 +1,4 @@
-// Layouts that go their own ways: blocks over the flattened tensor, four rows in one, GGUF's MXFP4.
+// Layouts that go their own ways: blocks over the flattened tensor, GGUF's MXFP4.
 #include "model/quantized/expr_decode.h"
 
 namespace qtz {
@@ -63,49 +63,6 @@ class Blockwise final : public Decoded<float> {
   std::uint64_t block_;
 };
 
-class TernaryRows final : public Decoded<float> {
- public:
-  TernaryRows(TensorExprPtr packed, TensorExprPtr scale, std::uint64_t rows, bool divide)
-      : Decoded(Shape{rows, packed->shape().cols()}, DType::f32),
-        packed_(std::move(packed)),
-        scale_(std::move(scale)),
-        divide_(divide) {}
-
-  std::uint64_t staging_bytes(std::uint64_t count) const override {
-    return own_staging(count) + count * shape().cols() + packed_->staging_bytes(count) + 64;
-  }
-  void collect_inputs(std::vector<const TensorInfo*>& inputs) const override {
-    packed_->collect_inputs(inputs);
-    scale_->collect_inputs(inputs);
-  }
-
- protected:
-  std::vector<float> decode(const Rect& rect) const override {
-    const float scale = read_plain(*scale_, {0, 1, 0, 1}).front();
-    const std::uint64_t packed_rows = packed_->shape().rows();
-    std::vector<float> out(rect.rows * rect.cols);
-    for (std::uint64_t done = 0; done < rect.rows;) {
-      const std::uint64_t row = rect.first_row + done;
-      const std::uint64_t count = std::min(rect.rows - done, packed_rows - row % packed_rows);
-      const auto shift = static_cast<unsigned>(2 * (row / packed_rows));
-      const std::vector<std::byte> codes =
-          read_rect(*packed_, {row % packed_rows, count, rect.first_col, rect.cols});
-      for (std::size_t i = 0; i < codes.size(); ++i) {
-        const int code = static_cast<int>(std::to_integer<unsigned>(codes[i]) >> shift & 3);
-        const auto value = static_cast<float>(code - 1);
-        out[done * rect.cols + i] = divide_ ? value / scale : value * scale;
-      }
-      done += count;
-    }
-    return out;
-  }
-
- private:
-  TensorExprPtr packed_;
-  TensorExprPtr scale_;
-  bool divide_;
-};
-
 constexpr std::uint64_t kHalfBlock = 16;  // bytes of codes in a block of MXFP4, and half its elements
 
 Shape mxfp4_shape(const Shape& codes) {
@@ -165,13 +122,6 @@ TensorExprPtr blockwise(TensorExprPtr bytes, TensorExprPtr absmax, Shape shape, 
   QTZ_CHECK(bytes->shape().rows() * row_bytes(bytes->dtype(), bytes->shape().cols()) >= (elements + 1) / 2);
   return std::make_shared<Blockwise>(std::move(bytes), std::move(absmax), std::move(shape), std::move(table),
                                      block);
-}
-
-TensorExprPtr ternary_rows(TensorExprPtr packed, TensorExprPtr scale, std::uint64_t rows, bool divide) {
-  QTZ_CHECK(packed->dtype() == DType::u8 && packed->shape().rank() == 2 && scale->shape().elements() == 1);
-  QTZ_CHECK(rows <= 4 * packed->shape()[0]);
-  return std::make_shared<TernaryRows>(std::move(packed), reshaped(std::move(scale), Shape{1, 1}), rows,
-                                       divide);
 }
 
 TensorExprPtr mxfp4_blocks(TensorExprPtr codes, TensorExprPtr exponents) {

@@ -60,6 +60,11 @@ TensorExprPtr blockwise(TensorExprPtr bytes, TensorExprPtr absmax, Shape shape, 
 /// by the one number in `scale`.
 TensorExprPtr ternary_rows(TensorExprPtr packed, TensorExprPtr scale, std::uint64_t rows, bool divide);
 
+/// Plain numbers rounded to -s, 0 and s, in F32. s is their mean magnitude, at least 1e-5, in the type they
+/// are stored in: transformers' WeightQuant. The first reading reads all of them; if one is NaN, all become
+/// it.
+TensorExprPtr absmean_ternary(TensorExprPtr weights);
+
 /// MXFP4 as GGUF has it, from U8 [..., blocks, 16] with two codes a byte, the first in the low bits, and U8
 /// [..., blocks] exponents: no code changes.
 TensorExprPtr mxfp4_blocks(TensorExprPtr codes, TensorExprPtr exponents);

@@ -141,6 +141,11 @@ const BadConfig kBadConfigs[] = {
 INSTANTIATE_TEST_SUITE_P(Table, BadConfigs, testing::ValuesIn(kBadConfigs),
                          [](const testing::TestParamInfo<BadConfig>& row) { return row.param.title; });
 
+TEST_F(OpenModel, bitnet_has_the_activation_that_llama_cpp_computes) {
+  edit_config("bitnet", [](JsonValue& config) { config.set("hidden_act", "relu2"); });
+  expect_refused("'hidden_act' 'relu2' is not what llama.cpp computes", "bitnet");
+}
+
 TEST_F(OpenModel, heads_that_do_not_divide_the_hidden_size_are_refused) {
   edit_config("llama", [](JsonValue& config) {
     config.set("num_attention_heads", 3);
