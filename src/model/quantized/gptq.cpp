@@ -12,10 +12,19 @@ constexpr std::uint64_t kMaxInputs = std::uint64_t{1} << 24;
 struct GptqSettings {
   unsigned bits;
   std::uint64_t group_size;  ///< 0: one group
-  bool symmetric;
-  bool minus_one;  ///< zeros are stored less one (v1)
-  bool dynamic;    ///< bits and group size may differ from module to module
+  bool minus_one;            ///< zeros are stored less one (v1)
+  bool dynamic;              ///< bits and group size may differ from module to module
+  /// Files exist that say v1 and have the zeros of v2, where all zeros are the middle.
+  bool doubtful;
 };
+
+/// What all tools that pack like this say alike.
+GptqSettings common_settings(const ModelConfig& settings, bool minus_one) {
+  const auto size = settings.number("group_size|q_group_size").value_or(-1);
+  return {static_cast<unsigned>(settings.need_uint("bits|w_bit")),
+          size > 0 ? static_cast<std::uint64_t>(size) : 0, minus_one, settings.has("dynamic|extra_config"),
+          false};
+}
 
 GptqSettings read_settings(const ModelConfig& settings) {
   const std::string format = settings.text("checkpoint_format").value_or("gptq");
@@ -26,10 +35,9 @@ GptqSettings read_settings(const ModelConfig& settings) {
   if (settings.boolean("is_marlin_format").value_or(false)) {
     settings.refuse("is_marlin_format", "weights repacked for one kernel cannot be read");
   }
-  const auto size = settings.number("group_size|q_group_size").value_or(-1);
-  return {static_cast<unsigned>(settings.need_uint("bits|w_bit")),
-          size > 0 ? static_cast<std::uint64_t>(size) : 0, settings.boolean("sym").value_or(true),
-          format == "gptq", settings.has("dynamic")};
+  GptqSettings result = common_settings(settings, format == "gptq");
+  result.doubtful = settings.boolean("sym").value_or(true);
+  return result;
 }
 
 /// Zeros are stored so that the word or the code plus this is the zero.
@@ -42,8 +50,7 @@ CodeLayout zero_layout(unsigned bits, const GptqSettings& settings) {
   }
   // Word by word, as the library that wrote them does: a zero of 0 borrowed from its neighbour.
   for (unsigned at = 0; at < 32; at += bits) layout.word_add |= 1u << at;
-  // Files exist that say v1 and have the zeros of v2, where all zeros are the middle.
-  if (settings.symmetric) layout.word_kept = layout.word_add << (bits - 1);
+  if (settings.doubtful) layout.word_kept = layout.word_add << (bits - 1);
   return layout;
 }
 
@@ -62,12 +69,12 @@ void decode(DecodeBuild& build, const TensorInfo& qweight, const std::string& ba
   }
   const std::uint64_t groups = scales.shape[0];
 
-  std::uint64_t in = words * 32 / std::max(settings.bits, 1u);
   unsigned bits = settings.bits;
-  if (index != nullptr && settings.dynamic && index->shape.rank() == 1 && index->shape[0] > 0) {
-    in = index->shape[0];
-    bits = static_cast<unsigned>(std::min<std::uint64_t>(words * 32 / in, 32));
+  if (settings.dynamic && qzeros.shape.rank() == 2) {
+    // A zero for each output tells how wide codes are.
+    bits = static_cast<unsigned>(std::min<std::uint64_t>(qzeros.shape[1], out) * 32 / out);
   }
+  const std::uint64_t in = words * 32 / std::max(bits, 1u);
   if ((bits != 2 && bits != 3 && bits != 4 && bits != 8) || in > kMaxInputs || in * bits != words * 32) {
     build.refuse(qweight,
                  "cannot hold codes of " + std::to_string(bits) + " bits; 2, 3, 4 and 8 can be read");
@@ -98,16 +105,29 @@ void decode(DecodeBuild& build, const TensorInfo& qweight, const std::string& ba
                          std::move(zeros), std::move(columns)));
 }
 
-}  // namespace
-
-void decode_gptq(DecodeBuild& build) {
+/// The settings are looked at where there is something to decode.
+void decode_all(DecodeBuild& build, GptqSettings (*read)(const ModelConfig&)) {
   std::optional<GptqSettings> settings;
   for (const TensorInfo* tensor : build.left()) {
     const auto base = before(tensor->name, ".qweight");
     if (base.empty()) continue;
-    if (!settings) settings = read_settings(build.settings());
+    if (!settings) settings = read(build.settings());
     decode(build, *tensor, std::string(base), *settings);
   }
+}
+
+}  // namespace
+
+void decode_gptq(DecodeBuild& build) {
+  decode_all(build, read_settings);
+}
+
+void decode_gptq_v1(DecodeBuild& build) {
+  decode_all(build, [](const ModelConfig& settings) { return common_settings(settings, true); });
+}
+
+void decode_gptq_v2(DecodeBuild& build) {
+  decode_all(build, [](const ModelConfig& settings) { return common_settings(settings, false); });
 }
 
 }  // namespace qtz

@@ -26,6 +26,8 @@ const std::vector<QuantMethod>& quant_methods() {
       {"mxfp4", {decode_microscaled}, false},
       {"gptq", {decode_gptq}, true},
       {"awq", {decode_awq}, true},
+      {"auto-round", {decode_auto_round}, true},
+      {"intel/auto-round", {decode_auto_round}, true},
       {"bitsandbytes", {decode_bitsandbytes}, true},
       {"bitnet", {decode_bitnet}, false},
   };

@@ -1,4 +1,4 @@
-// Checkpoints whose weights are quantized already: FP8, compressed-tensors, ModelOpt, GPTQ, AWQ,
+// Checkpoints whose weights are quantized already: FP8, compressed-tensors, ModelOpt, GPTQ, AWQ, AutoRound,
 // bitsandbytes, BitNet, MXFP4. Decoded as the library that wrote them does, or kept where GGUF has the form.
 #pragma once
 
@@ -44,10 +44,16 @@ void decode_microscaled(DecodeBuild& build);
 /// compressed-tensors' pack-quantized integers.
 void decode_packed_integers(DecodeBuild& build);
 void decode_gptq(DecodeBuild& build);
+/// The same layout where something else than "checkpoint_format" tells how zeros are stored: less one, or
+/// plain.
+void decode_gptq_v1(DecodeBuild& build);
+void decode_gptq_v2(DecodeBuild& build);
 void decode_awq(DecodeBuild& build);
+/// What "packing_format" says AutoRound packed like: GPTQ or AWQ.
+void decode_auto_round(DecodeBuild& build);
 /// NF4, FP4 and LLM.int8().
 void decode_bitsandbytes(DecodeBuild& build);
-/// Packed ternary weights.
+/// Ternary weights, packed or still to be rounded.
 void decode_bitnet(DecodeBuild& build);
 
 }  // namespace qtz

@@ -163,6 +163,127 @@ TEST_F(Quantized, bitnet_rows_and_the_two_meanings_of_its_scale) {
             (Floats{0.25f, 0, -0.25f, 0, 0, -0.25f, 0.25f, -0.25f}));
 }
 
+TEST_F(Quantized, bitnet_plain_weights_take_their_scale) {
+  test::WeightsWriter writer;
+  writer.add("w.weight", "BF16", {1, 3}, std::vector<std::uint16_t>{0x3F80, 0xBF80, 0});  // 1, -1, 0
+  writer.add("w.weight_scale", "F32", {1}, Floats{0.5f});
+  EXPECT_EQ(decode(writer, R"({"quant_method": "bitnet", "linear_class": "autobitlinear"})", "w.weight"),
+            (Floats{0.5f, -0.5f, 0}));
+}
+
+TEST_F(Quantized, bitnet_online_rounds_projections_to_their_mean_magnitude) {
+  // The mean magnitude is 2, so that halves, which become zero, are at 1.
+  const Floats weights{1, -1, 1.0625f, -6, 0.5f, -0.25f, 2.1875f, 4};
+  const Floats rounded{0, -0.0f, 2, -2, 0, -0.0f, 2, 2};
+  test::WeightsWriter writer;
+  for (const char* name : {"model.layers.0.mlp.up_proj.weight", "model.layers.0.mlp.down_proj.weight",
+                           "model.embed_tokens.weight", "lm_head.weight"}) {
+    writer.add(name, "F32", {2, 4}, weights);
+  }
+  const std::string settings = R"({"quant_method": "bitnet", "linear_class": "autobitlinear",
+                                   "quantization_mode": "online", "modules_to_not_convert": ["down_proj"]})";
+  const Floats found = decode(writer, settings, "model.layers.0.mlp.up_proj.weight");
+  EXPECT_EQ(found, rounded);
+  EXPECT_TRUE(std::signbit(found[1])) << "as torch rounds it";
+  EXPECT_EQ(decode(writer, settings, "model.layers.0.mlp.down_proj.weight"), weights);
+  EXPECT_EQ(decode(writer, settings, "model.embed_tokens.weight"), weights);
+  EXPECT_EQ(decode(writer, settings, "lm_head.weight"), weights);
+}
+
+TEST_F(Quantized, bitnet_online_of_nothing_is_nothing) {
+  test::WeightsWriter writer;
+  writer.add("layers.0.up_proj.weight", "F32", {1, 2}, Floats{0, 0});
+  writer.add("layers.1.up_proj.weight", "F32", {1, 2}, Floats{std::nanf(""), 1});
+  const std::string settings =
+      R"({"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online"})";
+  EXPECT_EQ(decode(writer, settings, "layers.0.up_proj.weight"), (Floats{0, 0}));
+  for (const float value : decode(writer, settings, "layers.1.up_proj.weight"))
+    EXPECT_TRUE(std::isnan(value)) << "for whoever quantizes to refuse";
+}
+
+TEST_F(Quantized, bitnet_of_other_kinds_is_refused_by_name) {
+  test::WeightsWriter writer;
+  writer.add("w.weight", "U8", {1, 2}, Bytes{0, 0});
+  expect_error(ErrorKind::input_invalid, "'quantization_mode' 'halfway' is neither",
+               [&] { decode(writer, R"({"quant_method": "bitnet", "quantization_mode": "halfway"})", "w"); });
+  expect_error(ErrorKind::input_invalid, "'linear_class' 'x' is neither",
+               [&] { decode(writer, R"({"quant_method": "bitnet", "linear_class": "x"})", "w"); });
+}
+
+/// 32 outputs with the codes 0 to 7 as inputs, and zeros of 5 as stored.
+test::WeightsWriter auto_round_weights() {
+  test::WeightsWriter writer;
+  writer.add("w.qweight", "I32", {1, 32}, Words(32, 0x76543210));
+  writer.add("w.qzeros", "I32", {1, 4}, Words(4, 0x55555555));
+  writer.add("w.scales", "F16", {1, 32}, halves(Floats(32, 0.5f)));
+  return writer;
+}
+
+TEST_F(Quantized, auto_round_zeros_depend_on_the_packing) {
+  const auto first_row = [&](const std::string& packing) {
+    const Floats values =
+        decode(auto_round_weights(),
+               R"({"quant_method": "auto-round", "bits": 4, "group_size": 128, "sym": true)" + packing + "}",
+               "w.weight");
+    return Floats(values.begin(), values.begin() + 8);
+  };
+  const Floats less_one{-3, -2.5f, -2, -1.5f, -1, -0.5f, 0, 0.5f};
+  const Floats plain{-2.5f, -2, -1.5f, -1, -0.5f, 0, 0.5f, 1};
+  EXPECT_EQ(first_row(R"(, "packing_format": "auto_round:auto_gptq")"), less_one);
+  EXPECT_EQ(first_row(""), less_one);
+  EXPECT_EQ(first_row(R"(, "packing_format": "auto_round:gptqmodel")"), plain);
+  EXPECT_EQ(first_row(R"(, "packing_format": "auto_round")"), plain);
+}
+
+TEST_F(Quantized, auto_round_layers_may_have_other_widths) {
+  // Said to have 8 bits, but for this one: a zero of 4 bits for each output tells.
+  const Floats values = decode(auto_round_weights(),
+                               R"({"quant_method": "auto-round", "bits": 8, "group_size": 128,
+                                   "packing_format": "auto_round", "extra_config": {"w": {"bits": 4}}})",
+                               "w.weight");
+  EXPECT_EQ(shape_, (Shape{32, 8}));
+  EXPECT_EQ(values[7], 1);
+}
+
+TEST_F(Quantized, auto_round_may_pack_as_awq) {
+  test::WeightsWriter writer;
+  writer.add("w.qweight", "I32", {1, 1}, Words{0x75316420});
+  writer.add("w.qzeros", "I32", {1, 1}, Words{0x11111111});
+  writer.add("w.scales", "F16", {1, 8}, halves(Floats(8, 2)));
+  EXPECT_EQ(
+      decode(writer, R"({"quant_method": "auto-round", "bits": 4, "packing_format": "auto_round:auto_awq"})",
+             "w.weight"),
+      (Floats{-2, 0, 2, 4, 6, 8, 10, 12}));
+}
+
+TEST_F(Quantized, auto_round_of_other_packings_is_refused_by_name) {
+  const auto refused = [&](const std::string& settings, const std::string& piece) {
+    expect_error(ErrorKind::input_invalid, piece, [&] {
+      decode(auto_round_weights(), R"({"quant_method": "auto-round", "bits": 4, )" + settings + "}", "w");
+    });
+  };
+  refused(R"("packing_format": "auto_round:llm_compressor")",
+          "'packing_format' 'auto_round:llm_compressor' cannot be read");
+  refused(R"("backend": "auto_round:exllamav2")", "'backend' 'auto_round:exllamav2' does not tell");
+}
+
+TEST_F(Quantized, awq_of_the_gemv_kind_has_rows_in_order) {
+  // One word of 8 inputs for each of 8 outputs, in groups of 4; scales and zeros padded to whole words.
+  Floats scales;
+  for (unsigned row = 0; row < 8; ++row) scales.insert(scales.end(), {1, 2, 0, 0, 0, 0, 0, 0});
+  test::WeightsWriter writer;
+  writer.add("w.qweight", "I32", {8, 1}, Words(8, 0x76543210));
+  writer.add("w.qzeros", "I32", {8, 1}, Words{0x21, 0, 0, 0, 0, 0, 0, 0});
+  writer.add("w.scales", "F16", {8, 8}, halves(scales));
+  const std::string start = R"({"quant_method": "awq", "bits": 4, "group_size": 4, "version": ")";
+  const Floats values = decode(writer, start + R"(GEMV"})", "w.weight");
+  EXPECT_EQ(shape_, (Shape{8, 8}));
+  EXPECT_EQ(Floats(values.begin(), values.begin() + 16),
+            (Floats{-1, 0, 1, 2, 4, 6, 8, 10, 0, 1, 2, 3, 8, 10, 12, 14}));
+  expect_error(ErrorKind::input_invalid, "'version' 'gemv_fast' cannot be read; 'gemm' and 'gemv' can",
+               [&] { decode(writer, start + R"(gemv_fast"})", "w.weight"); });
+}
+
 TEST_F(Quantized, bitsandbytes_blocks_cross_rows) {
   // 3 rows of 6 in blocks of 8: high halves come first, the last block is short.
   test::WeightsWriter writer;
