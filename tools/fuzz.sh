@@ -33,6 +33,7 @@ if [ ! -d "$seeds" ]; then
   python3 tests/bad_files/bad_files.py write "$seeds.new" 2>/dev/null
   mv "$seeds.new" "$seeds"
 fi
+python3 tests/fuzz/quantized_seeds.py "$seeds"/quantized
 names_of() {
   case "$1" in
     safetensors_header) echo '*.safetensors' ;;
@@ -52,6 +53,7 @@ names_of() {
     ranks) echo '*.tiktoken' ;;
     tekken) echo 'tekken.json' ;;
     rwkv) echo 'rwkv_vocab_*.txt' ;;
+    quantized) echo '*.quantized' ;;
     *) echo "*$1*.json" ;;
   esac
 }
