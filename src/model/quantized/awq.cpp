@@ -41,8 +41,8 @@ void decode_gemv(DecodeBuild& build, const TensorInfo& qweight, const std::strin
   const TensorInfo& scales = build.need(base, ".scales", qweight);
   const TensorInfo& qzeros = build.need(base, ".qzeros", qweight);
   // Padding hides how many groups there are.
-  const auto told = build.settings().number("q_group_size|group_size").value_or(-1);
-  const std::uint64_t size = told > 0 ? static_cast<std::uint64_t>(told) : in;
+  const std::uint64_t told = group_size_of(build.settings());
+  const std::uint64_t size = told > 0 ? told : in;
   const std::uint64_t groups = in / size;
   if (scales.shape.rank() != 2 || scales.shape[0] != out || scales.shape[1] < groups ||
       scales.shape[1] % kPerWord != 0 || in % size != 0) {

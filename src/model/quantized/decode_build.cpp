@@ -108,6 +108,13 @@ CheckpointTensors DecodeBuild::finish() && {
   return CheckpointTensors(stored_, std::move(entries));
 }
 
+std::uint64_t group_size_of(const ModelConfig& settings) {
+  constexpr double kMost = 1u << 24;
+  const double size = settings.number("group_size|q_group_size").value_or(-1);
+  if (size > kMost) settings.refuse("group_size", "is absurd");
+  return size > 0 ? static_cast<std::uint64_t>(size) : 0;
+}
+
 std::string_view before(std::string_view name, std::string_view suffix) {
   if (name.size() <= suffix.size() || !name.ends_with(suffix)) return {};
   return name.substr(0, name.size() - suffix.size());

@@ -64,6 +64,9 @@ class DecodeBuild {
   std::vector<std::string> skipped_;
 };
 
+/// Weights that share a scale, as GPTQ and AWQ say it; 0 where it says -1, all of a row, or nothing.
+std::uint64_t group_size_of(const ModelConfig& settings);
+
 /// What comes before `suffix`, empty if `name` does not end with it or is no longer.
 std::string_view before(std::string_view name, std::string_view suffix);
 

@@ -20,10 +20,8 @@ struct GptqSettings {
 
 /// What all tools that pack like this say alike.
 GptqSettings common_settings(const ModelConfig& settings, bool minus_one) {
-  const auto size = settings.number("group_size|q_group_size").value_or(-1);
-  return {static_cast<unsigned>(settings.need_uint("bits|w_bit")),
-          size > 0 ? static_cast<std::uint64_t>(size) : 0, minus_one, settings.has("dynamic|extra_config"),
-          false};
+  return {static_cast<unsigned>(settings.need_uint("bits|w_bit")), group_size_of(settings), minus_one,
+          settings.has("dynamic|extra_config"), false};
 }
 
 GptqSettings read_settings(const ModelConfig& settings) {

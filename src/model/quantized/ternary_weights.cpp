@@ -52,14 +52,14 @@ void decode_stored(DecodeBuild& build, bool divide) {
     const TensorInfo* weight = name.empty() ? nullptr : build.find(name);
     const bool packed = weight != nullptr && weight->dtype == DType::u8;
     if (weight == nullptr || !(packed || (is_float(weight->dtype) && !divide))) continue;
-    if (weight->shape.rank() != 2) build.refuse(*weight, "should be a matrix");
+    if (weight->shape.rank() != 2 || weight->shape.elements() == 0)
+      build.refuse(*weight, "should be a matrix");
     if (scale->shape.elements() != 1 || !is_plain(scale->dtype)) build.refuse(*scale, "should be one number");
     const std::uint64_t rows = weight->shape[0];
-    TensorExprPtr values = packed
-                               ? ternary_rows(build.take(*weight), build.take(*scale), 4 * rows, divide)
-                               : scaled(build.take(*weight), reshaped(build.take(*scale), Shape{1, 1}),
-                                        {std::max<std::uint64_t>(rows, 1), std::max<std::uint64_t>(rows, 1),
-                                         std::max<std::uint64_t>(weight->shape[1], 1)});
+    TensorExprPtr factor = build.take(*scale);
+    TensorExprPtr values = packed ? ternary_rows(build.take(*weight), std::move(factor), 4 * rows, divide)
+                                  : scaled(build.take(*weight), reshaped(std::move(factor), Shape{1, 1}),
+                                           {rows, rows, weight->shape[1]});
     build.give(*weight, weight->name, std::move(values));
   }
 }
