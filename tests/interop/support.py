@@ -69,7 +69,7 @@ def metadata(path):
 
 
 def write_imatrix(path, model):
-    """An importance matrix with made-up values for all matrices of a model's blocks."""
+    """An importance matrix with made-up values for all matrices of a model's blocks, for each expert its own."""
     rng = numpy.random.default_rng(7)
     writer = gguf.GGUFWriter(path, arch="imatrix")
     writer.add_type("imatrix")
@@ -78,9 +78,10 @@ def write_imatrix(path, model):
     writer.add_uint32("imatrix.chunk_size", 512)
     for tensor in gguf.GGUFReader(model).tensors:
         if tensor.name.startswith("blk.") and len(tensor.shape) > 1:
-            values = rng.gamma(0.5, size=(1, int(tensor.shape[0]))).astype(numpy.float32)
+            experts = int(tensor.shape[2]) if len(tensor.shape) > 2 else 1
+            values = rng.gamma(0.5, size=(experts, int(tensor.shape[0]))).astype(numpy.float32)
             writer.add_tensor(tensor.name + ".in_sum2", 7 * values)
-            writer.add_tensor(tensor.name + ".counts", numpy.full((1, 1), 7, dtype=numpy.float32))
+            writer.add_tensor(tensor.name + ".counts", numpy.full((experts, 1), 7, dtype=numpy.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

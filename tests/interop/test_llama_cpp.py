@@ -5,7 +5,7 @@ import unittest
 import gguf
 import numpy
 
-from support import DEMO, FolderTestCase, llama_logits, metadata, run_llama, run_qtz, tensor_hashes, write_imatrix
+from support import DEMO, FolderTestCase, llama_logits, make_checkpoint, metadata, run_llama, run_qtz, tensor_hashes, write_imatrix
 
 # llama-quantize's numbers. Q2_0 is newer than the llama.cpp of this package.
 FILE_TYPES = {
@@ -61,6 +61,17 @@ class LlamaQuantizeMakesTheSameTensors(FolderTestCase):
                 theirs = self.folder / f"theirs-weighted-{file_type}.gguf"
                 ours = self.folder / f"ours-weighted-{file_type}.gguf"
                 run_llama("quantize", source, theirs, number, imatrix)
+                run_qtz("quantize", source, "--type", file_type, "--imatrix", imatrix, "-o", ours, "-q")
+                self.assertEqual(tensor_hashes(ours), tensor_hashes(theirs))
+
+    def test_experts_with_importance_of_their_own(self):
+        source = self.quantize(make_checkpoint("mixtral", self.folder), "BF16")
+        imatrix = write_imatrix(self.folder / "experts.imatrix.gguf", source)
+        for file_type in ("Q2_K_S", "IQ2_M", "IQ3_XS", "IQ3_M"):
+            with self.subTest(file_type):
+                theirs = self.folder / f"theirs-experts-{file_type}.gguf"
+                ours = self.folder / f"ours-experts-{file_type}.gguf"
+                run_llama("quantize", source, theirs, WITH_IMPORTANCE[file_type], imatrix)
                 run_qtz("quantize", source, "--type", file_type, "--imatrix", imatrix, "-o", ours, "-q")
                 self.assertEqual(tensor_hashes(ours), tensor_hashes(theirs))
 
