@@ -38,7 +38,7 @@ LIBRARIES = {
     "intrinsics": (r"[a-z]mmintrin\.h|immintrin\.h|arm_neon\.h", r"src/quants/lane[^/]*\.h|src/kernels/[^/]*\.cpp"),
     "CUDA": (r"cuda|cublas|cusolver|thrust/|cub/", r"src/quants/lane_cuda\.cuh|src/kernels/cuda/.*"),
     "BLAS": (r"cblas|lapack|openblas", r"src/linalg/.*"),
-    "utf8proc": (r"utf8proc", r"src/model/.*tokenizer.*"),
+    "utf8proc": (r"utf8proc", r"src/model/text/unicode\.cpp"),
     "CLI11": (r"CLI/", r"src/cli/.*"),
     "spdlog": (r"spdlog/|fmt/", r"src/cli/(console\.cpp|\w+_sink\.(h|cpp))"),
     "GoogleTest": (r"gtest/|gmock/", r"tests/.*"),

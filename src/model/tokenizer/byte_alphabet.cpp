@@ -41,21 +41,25 @@ std::string encode_byte_alphabet(std::string_view bytes) {
   return text;
 }
 
-std::string decode_byte_alphabet(std::string_view text) {
+std::optional<std::string> bytes_of_alphabet(std::string_view text) {
   std::string bytes;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const auto point = take_code_point(rest);
-    if (!point) return std::string(text);
+  while (!text.empty()) {
+    const auto point = take_code_point(text);
+    if (!point) return std::nullopt;
     if (*point < 256 && stands_for_itself(*point)) {
       bytes += static_cast<char>(*point);
     } else if (*point >= 0x100 && *point < 0x100 + kShifted.size()) {
       bytes += static_cast<char>(kShifted[*point - 0x100]);
     } else {
-      return std::string(text);
+      return std::nullopt;
     }
   }
-  return utf8_lossy(bytes);
+  return bytes;
+}
+
+std::string decode_byte_alphabet(std::string_view text) {
+  const auto bytes = bytes_of_alphabet(text);
+  return bytes ? utf8_lossy(*bytes) : std::string(text);
 }
 
 }  // namespace qtz
