@@ -30,6 +30,7 @@ Command setup_plan(CLI::App& root);
 Command setup_inspect(CLI::App& root);
 Command setup_verify(CLI::App& root);
 Command setup_compare(CLI::App& root);
+Command setup_tokenize(CLI::App& root);
 Command setup_types(CLI::App& root);
 Command setup_archs(CLI::App& root);
 Command setup_backends(CLI::App& root);

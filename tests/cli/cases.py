@@ -72,6 +72,8 @@ MISUSE = [
     ("broken recipe", "plan {demo} --type Q8_0 --recipe {bad_recipe}", 2, [], ["bad.recipe", "2"]),
     ("verify without file", "verify", 2, [], ["verify needs a FILE"]),
     ("inspect without file", "inspect", 2, [], ["inspect needs a FILE"]),
+    ("tokenize without model", "tokenize", 2, [], ["tokenize needs a MODEL"]),
+    ("tokenize with a pre-tokenizer that nobody knows", "tokenize {demo} --file {words} --tokenizer-pre lama-bpe", 2, [], ["did you mean llama-bpe?"]),
     ("positional to a list", "types Q4_K_M", 2, [], ["unexpected argument 'Q4_K_M'"]),
 ]
 
@@ -82,8 +84,9 @@ HELP = [
     ("long help of a command", "quantize --help", 0, ["Examples:", "The first match wins"], []),
     ("help wins over other flags", "quantize --type Q8_0 -h", 0, ["Usage: qtz quantize INPUT"], []),
     ("help of every command", "plan -h", 0, ["Usage: qtz plan INPUT"], []),
+    ("help of tokenize", "tokenize -h", 0, ["Usage: qtz tokenize MODEL", "--special"], []),
     ("help of bench", "bench -h", 0, ["Usage: qtz bench"], []),
-    ("version", "--version", 0, ["qtz 0.", "backends:", "scalar", "libraries:", "PCRE2"], []),
+    ("version", "--version", 0, ["qtz 0.", "backends:", "scalar", "libraries:", "PCRE2", "utf8proc"], []),
 ]
 
 LISTS = [
@@ -107,6 +110,10 @@ INPUTS = [
     ("type that needs an imatrix", "quantize {demo} --type IQ2_XXS -o {tmp}/no.gguf", 2, [], ["IQ2_XXS needs importance values for", "blk.0.attn_q.weight", "--imatrix"]),
     ("tensor type that needs an imatrix", "plan {demo} --type Q8_0 --tensor-type attn_v=IQ1_M", 2, [], ["Q8_0 needs importance values for", "blk.0.attn_v.weight (IQ1_M)", "--imatrix"]),
     ("imatrix of another model", "plan {demo} --type Q4_0 --imatrix {foreign_imatrix}", 4, [], ["foreign.imatrix", "of another model", "blk.99.attn_q.weight"]),
+    ("tokenize a text that is not there", "tokenize {demo} --file {tmp}/nothing.txt", 3, [], ["nothing.txt"]),
+    ("tokenize a text that is not UTF-8", "tokenize {demo} --file {latin_text}", 4, [], ["latin.txt", "byte 3 ", "not UTF-8"]),
+    ("tokenize with a model that is not there", "tokenize {tmp}/nothing.gguf --file {words}", 3, [], ["nothing.gguf"]),
+    ("tokenize without a vocabulary", "tokenize {plain} --file {words}", 4, [], ["plain.safetensors", "no vocabulary", "tokenizer files"]),
     ("a device", "inspect /dev/null", 4, [], ["/dev/null"]),
     ("verify a safetensors file", "verify {plain}", 4, [], ["plain.safetensors", "is a safetensors file", "qtz inspect"]),
     ("verify garbage", "verify {garbage}", 4, [], ["does not start with 'GGUF'", "not a GGUF file"]),
@@ -139,6 +146,12 @@ WORK = [
     ("inspect with hashes", "inspect {tmp}/a.gguf --sha256", 0, ["SHA256"], []),
     ("inspect safetensors", "inspect {demo}/model.safetensors", 0, ["safetensors", "BF16", "[2048, 256]"], []),
     ("inspect escapes names", "inspect {evil}", 0, ["evil\\"], []),
+    ("tokenize by a folder", "tokenize {demo} --file {words}", 0, ["2046 39 448 78 908 27 91"], []),
+    ("tokenize by a GGUF", "tokenize {tmp}/a.gguf --file {words}", 0, ["2046 39 448 78 908 27 91"], []),
+    ("tokenize with special tokens in the text", "tokenize {tmp}/a.gguf --file {words} --special", 0, ["2046 39 448 78 908 2047\n"], []),
+    ("tokenize with nothing added", "tokenize {tmp}/a.gguf --file {words} --special --no-bos", 0, ["39 448 78 908 2047\n", "!2046"], []),
+    ("tokenize and count", "tokenize {tmp}/a.gguf --file {words} --special --count", 0, ["6\n"], []),
+    ("tokenize as JSON", "tokenize {tmp}/a.gguf --file {words} --special --json", 0, ['"kind":"gpt2"', '"vocabulary":2048', '"count":6', '"tokens":[2046,39,448,78,908,2047]'], []),
     ("verify", "verify {tmp}/a.gguf", 0, ["token_embd.weight"], ["ok"]),
     ("verify against the source", "verify {tmp}/a.gguf --source {demo}", 0, ["SQNR"], ["ok", "within the band"]),
     ("verify as JSON", "verify {tmp}/a.gguf --source {demo} --json", 0, ['"sqnr_db"', '"ok": true'], []),

@@ -83,6 +83,11 @@ def make_all(folder):
     (folder / "good.recipe").write_text("# everything that projects down\nffn_down = Q8_0\n")
     files["good_recipe"] = folder / "good.recipe"
 
+    (folder / "words.txt").write_text("Hello world<|end_of_text|>")
+    files["words"] = folder / "words.txt"
+    (folder / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    files["latin_text"] = folder / "latin.txt"
+
     write_imatrix(folder / "demo.imatrix", {"blk.0.attn_q.weight": 256, "mm.0.weight": 8})
     files["imatrix"] = folder / "demo.imatrix"
     write_imatrix(folder / "foreign.imatrix", {"blk.99.attn_q.weight": 256})
