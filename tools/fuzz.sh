@@ -45,7 +45,7 @@ names_of() {
     tokenizer_model) echo 'tokenizer.model' ;;
     tokenizer_config) echo 'tokenizer_config.json' ;;
     recipe | override) echo '*.recipe' ;;
-    front_matter) echo 'README.md' ;;
+    front_matter | text_encoder) echo 'README.md' ;;
     vocab) echo 'vocab.json' ;;
     merges) echo 'merges.txt' ;;
     wordpiece) echo 'vocab.txt' ;;
