@@ -9,7 +9,7 @@
 set -euo pipefail
 
 build=(cmake g++ ninja-build pkg-config git libcli11-dev libspdlog-dev libxsimd-dev libgtest-dev nlohmann-json3-dev
-       libpcre2-dev libssl-dev libutf8proc-dev)
+       libpcre2-dev libssl-dev libutf8proc-dev libopenblas0-pthread)
 test=(python3 python3-venv)
 format=(clang-format-14)
 extra=(clang)

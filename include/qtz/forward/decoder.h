@@ -1,0 +1,75 @@
+// The forward pass of a decoder: tokens to logits, one layer at a time, so that memory is one layer's weights
+// in f32 plus the activations. Which variants of attention, norms, MLP and experts a model has comes from
+// src/forward/graphs.def, its keys and its tensors. A hub folder, a GGUF of any type, and every format that
+// open_model reads are run the same way.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "qtz/core/progress.h"
+#include "qtz/forward/activation_statistics.h"
+#include "qtz/kernels/backend.h"
+#include "qtz/model/gguf_model.h"
+
+namespace qtz {
+
+/// Texts that do not see each other, one after another: what a run works on.
+struct Batch {
+  std::vector<std::uint32_t> tokens;
+  std::vector<std::uint64_t> starts;  ///< index of each text's first token; the first is 0
+
+  std::uint64_t size() const noexcept { return tokens.size(); }
+  std::uint64_t texts() const noexcept { return starts.size(); }
+  std::uint64_t end_of(std::uint64_t text) const noexcept {
+    return text + 1 < starts.size() ? starts[text + 1] : tokens.size();
+  }
+};
+
+struct DecoderOptions {
+  unsigned threads = 0;  ///< 0: all cores
+};
+
+/// Immutable but for what a layer needs while it runs. The model, the backend and the token must outlive it.
+class Decoder {
+ public:
+  /// Checks that the architecture is known and that the tensors are there. Throws input_invalid for what the
+  /// forward pass cannot run, resource when there is no BLAS.
+  Decoder(const GgufModel& model, const Backend& backend, const DecoderOptions& options,
+          const CancelToken& cancel);
+  ~Decoder();
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  std::uint64_t layers() const noexcept;
+  std::uint64_t width() const noexcept;
+  std::uint64_t vocabulary() const noexcept;
+  std::uint64_t context() const noexcept;  ///< that the model was trained with; 0: not known
+
+  /// States before the first layer, [batch.size(), width()]. Throws input_invalid for a token beyond the
+  /// vocabulary.
+  std::vector<float> embed(const Batch& batch) const;
+
+  /// States after layer `layer`, in place. Reads the layer's weights.
+  /// `statistics` collects what goes into each of the layer's matrices.
+  void run_layer(std::uint64_t layer, const Batch& batch, std::vector<float>& states,
+                 ActivationStatistics* statistics = nullptr) const;
+
+  /// Logits of rows of the states after the last layer, [rows, vocabulary()]. The output's weights are read
+  /// at the first call and kept.
+  /// `statistics` collects what goes into a matrix "output.weight"; a tied embedding is none.
+  void logits(std::span<const float> states, std::vector<float>& out,
+              ActivationStatistics* statistics = nullptr);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+/// The architectures that can be run, by their names in GGUF, sorted.
+std::vector<std::string_view> runnable_architectures();
+
+}  // namespace qtz

@@ -1,0 +1,320 @@
+// Self-attention with grouped heads, windows, caps, linear biases, sinks; and latent attention (MLA), whose
+// keys and values are made from a short vector.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "forward/elementwise.h"
+#include "forward/layer_run.h"
+#include "qtz/core/error.h"
+#include "qtz/core/parallel.h"
+#include "qtz/linalg/products.h"
+
+namespace qtz {
+
+namespace {
+
+/// Queries, keys and values of all tokens, head beside head.
+struct Heads {
+  Matrix q, k, v;
+  std::uint64_t kv_heads;
+};
+
+std::uint64_t longest_text(const Batch& batch) {
+  std::uint64_t longest = 0;
+  for (std::uint64_t text = 0; text < batch.texts(); ++text) {
+    longest = std::max(longest, batch.end_of(text) - batch.starts[text]);
+  }
+  return longest;
+}
+
+/// Position of each token in its text.
+std::vector<std::uint64_t> positions_of(const Batch& batch) {
+  std::vector<std::uint64_t> positions(batch.size());
+  for (std::uint64_t text = 0; text < batch.texts(); ++text) {
+    for (std::uint64_t i = batch.starts[text]; i < batch.end_of(text); ++i)
+      positions[i] = i - batch.starts[text];
+  }
+  return positions;
+}
+
+Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count) {
+  Matrix out{in.rows, count, std::vector<float>(in.rows * count)};
+  for_row_pieces(run, in.rows, [&](std::uint64_t begin, std::uint64_t rows) {
+    for (std::uint64_t r = begin; r < begin + rows; ++r) std::copy_n(in.row(r) + first, count, out.row(r));
+  });
+  return out;
+}
+
+void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what) {
+  if (matrix.cols == cols) return;
+  throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " has " + what + " of " +
+                                            std::to_string(matrix.cols) + " elements, but its keys make " +
+                                            std::to_string(cols));
+}
+
+/// Norms each head by itself or, if the weights are as long as all heads together, all at once.
+void norm_heads(const LayerRun& run, std::string_view part, Matrix& heads, std::uint64_t length) {
+  const std::string name = run.name(part) + ".weight";
+  if (!run.weights.has(name)) return;
+  const std::vector<float>& weight = run.weights.read(name).values;
+  const std::vector<float>& bias = run.weights.vector_if(run.name(part) + ".bias", weight.size());
+  const bool each_its_own = run.weights.shape(name).rank() == 2;
+  const std::uint64_t normed = each_its_own ? length : weight.size();
+  if (weight.empty() || heads.cols % normed != 0 || (each_its_own && weight.size() != heads.cols)) {
+    throw Error(ErrorKind::input_invalid,
+                "tensor '" + name + "' does not fit heads of " + std::to_string(length));
+  }
+  for_row_pieces(run, heads.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t c = 0; c < heads.cols; c += normed) {
+        const std::uint64_t at = each_its_own ? c : 0;
+        const auto part_of = [&](const std::vector<float>& values) {
+          return values.empty() ? std::span<const float>() : std::span(values).subspan(at, normed);
+        };
+        norm_row({heads.row(r) + c, normed}, run.graph.norm, run.graph.epsilon, part_of(weight),
+                 part_of(bias));
+      }
+    }
+  });
+}
+
+/// Turns the part of each head that begins at `offset`.
+void turn_heads(const LayerRun& run, Matrix& heads, std::uint64_t length, std::uint64_t offset,
+                const RopeTable& table, const std::vector<std::uint64_t>& positions) {
+  if (table.pairs == 0) return;
+  const RopeKind kind = run.own().rope.kind;
+  for_row_pieces(run, heads.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t c = offset; c < heads.cols; c += length) {
+        turn({heads.row(r) + c, 2 * table.pairs}, table, kind, positions[r]);
+      }
+    }
+  });
+}
+
+Rope rope_with_factors(const LayerRun& run) {
+  Rope rope = run.own().rope;
+  if (rope.kind == RopeKind::none) return rope;
+  const std::uint64_t pairs = rope.dims / 2;
+  rope.factors = run.weights.vector_if("rope_freqs.weight", pairs);
+  // Two sets: one for texts as long as in training, one for longer ones.
+  if (run.weights.has("rope_factors_short.weight")) {
+    const bool is_long = rope.yarn_original_context > 0.0 &&
+                         static_cast<double>(longest_text(run.batch)) > rope.yarn_original_context;
+    rope.factors =
+        run.weights.vector_if(is_long ? "rope_factors_long.weight" : "rope_factors_short.weight", pairs);
+  }
+  return rope;
+}
+
+Heads plain_heads(const LayerRun& run, const Matrix& in) {
+  const LayerGraph& own = run.own();
+  const std::uint64_t q = own.heads * own.key;
+  const std::uint64_t k = own.kv_heads * own.key;
+  const std::uint64_t v = own.kv_heads * own.value;
+  Heads heads{{}, {}, {}, own.kv_heads};
+  if (run.has("attn_qkv")) {
+    const Matrix all = linear(run, "attn_qkv", in);
+    require_cols(run, all, q + k + v, "queries, keys and values");
+    heads.q = columns(run, all, 0, q);
+    heads.k = columns(run, all, q, k);
+    heads.v = columns(run, all, q + k, v);
+  } else {
+    heads.q = linear(run, "attn_q", in);
+    heads.k = linear(run, "attn_k", in);
+    heads.v = linear(run, "attn_v", in);
+  }
+  require_cols(run, heads.q, q, "queries");
+  require_cols(run, heads.k, k, "keys");
+  require_cols(run, heads.v, v, "values");
+  if (run.graph.clamp > 0.0) {
+    const auto limit = static_cast<float>(run.graph.clamp);
+    for (Matrix* matrix : {&heads.q, &heads.k, &heads.v}) {
+      for (float& value : matrix->values) value = std::clamp(value, -limit, limit);
+    }
+  }
+  const RopeTable table = make_rope_table(rope_with_factors(run), longest_text(run.batch));
+  const std::vector<std::uint64_t> positions = positions_of(run.batch);
+  const auto norm = [&] {
+    norm_heads(run, "attn_q_norm", heads.q, own.key);
+    norm_heads(run, "attn_k_norm", heads.k, own.key);
+  };
+  if (!run.graph.norm_after_rope) norm();
+  turn_heads(run, heads.q, own.key, 0, table, positions);
+  turn_heads(run, heads.k, own.key, 0, table, positions);
+  if (run.graph.norm_after_rope) norm();
+  return heads;
+}
+
+/// Keys without positions, and values, of every head from the normed latent vectors.
+void expand_latent(const LayerRun& run, const Matrix& latent, std::uint64_t plain, Heads& heads) {
+  const LayerGraph& own = run.own();
+  const bool split = run.has("attn_k_b");
+  const Matrix& k_b = run.weights.read_if(run.name("attn_k_b") + ".weight");
+  const Matrix& v_b = run.weights.read_if(run.name("attn_v_b") + ".weight");
+  const Matrix& both = run.weights.read_if(run.name("attn_kv_b") + ".weight");
+  const std::uint64_t rank = latent.cols;
+  const std::uint64_t needed = own.heads * rank;
+  const bool fits = split ? k_b.values.size() == needed * plain && v_b.values.size() == needed * own.value
+                          : both.values.size() == needed * (plain + own.value);
+  if (!fits) {
+    throw Error(ErrorKind::input_invalid,
+                "layer " + std::to_string(run.layer) + "'s latent attention does not fit its keys");
+  }
+  parallel_for(own.heads, run.threads, run.cancel, [&](unsigned, std::uint64_t head) {
+    const MatrixView from{latent.values.data(), rank};
+    float* keys = heads.k.values.data() + head * own.key;
+    float* values = heads.v.values.data() + head * own.value;
+    if (split) {
+      multiply(from, {k_b.values.data() + head * rank * plain, plain}, keys, heads.k.cols, latent.rows, plain,
+               rank);
+      multiply_transposed(from, {v_b.values.data() + head * own.value * rank, rank}, values, heads.v.cols,
+                          latent.rows, own.value, rank);
+    } else {
+      const float* weights = both.values.data() + head * (plain + own.value) * rank;
+      multiply_transposed(from, {weights, rank}, keys, heads.k.cols, latent.rows, plain, rank);
+      multiply_transposed(from, {weights + plain * rank, rank}, values, heads.v.cols, latent.rows, own.value,
+                          rank);
+    }
+  });
+}
+
+Heads latent_heads(const LayerRun& run, const Matrix& in) {
+  const LayerGraph& own = run.own();
+  const std::uint64_t rank = run.graph.latent_rank;
+  const std::uint64_t turned = run.graph.latent_rope;
+  const std::uint64_t plain = own.key - turned;
+  Heads heads{{}, {}, {}, own.heads};
+  heads.q = run.has("attn_q_a")
+                ? linear(run, "attn_q_b", normed(run, "attn_q_a_norm", linear(run, "attn_q_a", in)))
+                : linear(run, "attn_q", in);
+  require_cols(run, heads.q, own.heads * own.key, "queries");
+  const Matrix both = linear(run, "attn_kv_a_mqa", in);
+  require_cols(run, both, rank + turned, "latent vectors");
+  const Matrix latent = normed(run, "attn_kv_a_norm", columns(run, both, 0, rank));
+  Matrix shared = columns(run, both, rank, turned);
+
+  const RopeTable table = make_rope_table(rope_with_factors(run), longest_text(run.batch));
+  const std::vector<std::uint64_t> positions = positions_of(run.batch);
+  turn_heads(run, heads.q, own.key, plain, table, positions);
+  turn_heads(run, shared, turned, 0, table, positions);
+
+  heads.k = {in.rows, own.heads * own.key, std::vector<float>(in.rows * own.heads * own.key)};
+  heads.v = {in.rows, own.heads * own.value, std::vector<float>(in.rows * own.heads * own.value)};
+  expand_latent(run, latent, plain, heads);
+  for_row_pieces(run, in.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t head = 0; head < own.heads; ++head) {
+        std::copy_n(shared.row(r), turned, heads.k.row(r) + head * own.key + plain);
+      }
+    }
+  });
+  return heads;
+}
+
+/// Slope of the linear bias of a head among `heads`.
+float slope_of(double largest, std::uint64_t head, std::uint64_t heads) {
+  std::uint64_t power = 1;
+  while (2 * power <= heads) power *= 2;
+  const bool is_first = head < power;
+  const double base = std::exp2(-(is_first ? largest : largest / 2.0) / static_cast<double>(power));
+  return static_cast<float>(
+      std::pow(base, static_cast<double>(is_first ? head + 1 : 2 * (head - power) + 1)));
+}
+
+/// One row of scores to probabilities. `sink`: a further score that takes a share and gives nothing.
+void to_probabilities(std::span<float> scores, const float* sink) {
+  float top = sink == nullptr ? -std::numeric_limits<float>::infinity() : *sink;
+  for (const float score : scores) top = std::max(top, score);
+  double sum = sink == nullptr ? 0.0 : std::exp(static_cast<double>(*sink - top));
+  for (float& score : scores) {
+    score = std::exp(score - top);
+    sum += static_cast<double>(score);
+  }
+  const auto scale = static_cast<float>(1.0 / sum);
+  for (float& score : scores) score *= scale;
+}
+
+/// Attention of one head over some queries of one text.
+class HeadPiece {
+ public:
+  HeadPiece(const LayerRun& run, const Heads& heads, float scale, std::span<const float> sinks, Matrix& out)
+      : run_(run), heads_(heads), scale_(scale), sinks_(sinks), out_(out) {}
+
+  void operator()(std::uint64_t start, std::uint64_t first, std::uint64_t count, std::uint64_t head) const {
+    const LayerGraph& own = run_.own();
+    const std::uint64_t kv = head / (own.heads / heads_.kv_heads);
+    // Positions of the text that any of the queries sees.
+    const std::uint64_t begin = own.window > 0 && first + 1 > own.window ? first + 1 - own.window : 0;
+    const std::uint64_t seen = first + count - begin;
+    std::vector<float> scores(count * seen);
+    multiply_transposed({heads_.q.row(start + first) + head * own.key, heads_.q.cols},
+                        {heads_.k.row(start + begin) + kv * own.key, heads_.k.cols}, scores.data(), seen,
+                        count, seen, own.key, scale_);
+    const float slope =
+        run_.graph.largest_slope > 0.0 ? slope_of(run_.graph.largest_slope, head, own.heads) : 0.0f;
+    for (std::uint64_t r = 0; r < count; ++r) {
+      const std::uint64_t position = first + r;
+      const std::uint64_t from =
+          own.window > 0 && position + 1 > own.window ? position + 1 - own.window - begin : 0;
+      const std::uint64_t to = position + 1 - begin;
+      const std::span<float> row(scores.data() + r * seen, seen);
+      std::fill(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(from), 0.0f);
+      std::fill(row.begin() + static_cast<std::ptrdiff_t>(to), row.end(), 0.0f);
+      const std::span<float> visible = row.subspan(from, to - from);
+      if (run_.graph.attention_cap > 0.0) {
+        const auto cap = static_cast<float>(run_.graph.attention_cap);
+        for (float& score : visible) score = cap * std::tanh(score / cap);
+      }
+      if (slope != 0.0f) {
+        for (std::size_t i = 0; i < visible.size(); ++i)
+          visible[i] -= slope * static_cast<float>(visible.size() - 1 - i);
+      }
+      to_probabilities(visible, sinks_.empty() ? nullptr : &sinks_[head]);
+    }
+    multiply({scores.data(), seen}, {heads_.v.row(start + begin) + kv * own.value, heads_.v.cols},
+             out_.row(start + first) + head * own.value, out_.cols, count, own.value, seen);
+  }
+
+ private:
+  const LayerRun& run_;
+  const Heads& heads_;
+  float scale_;
+  std::span<const float> sinks_;
+  Matrix& out_;
+};
+
+struct Piece {
+  std::uint64_t start, first, count, head;
+};
+
+}  // namespace
+
+Matrix attend(const LayerRun& run, const Matrix& in) {
+  constexpr std::uint64_t kQueries = 128;
+  const LayerGraph& own = run.own();
+  const Heads heads = run.graph.latent_rank > 0 ? latent_heads(run, in) : plain_heads(run, in);
+  const double scale = run.graph.attention_scale > 0.0 ? run.graph.attention_scale
+                                                       : 1.0 / std::sqrt(static_cast<double>(own.key));
+  const std::vector<float>& sinks = run.weights.vector_if(run.name("attn_sinks") + ".weight", own.heads);
+  Matrix out{in.rows, own.heads * own.value, std::vector<float>(in.rows * own.heads * own.value)};
+
+  std::vector<Piece> pieces;
+  for (std::uint64_t text = 0; text < run.batch.texts(); ++text) {
+    const std::uint64_t start = run.batch.starts[text];
+    const std::uint64_t length = run.batch.end_of(text) - start;
+    for (std::uint64_t first = 0; first < length; first += kQueries) {
+      for (std::uint64_t head = 0; head < own.heads; ++head) {
+        pieces.push_back({start, first, std::min(kQueries, length - first), head});
+      }
+    }
+  }
+  const HeadPiece compute(run, heads, static_cast<float>(scale), sinks, out);
+  parallel_for(pieces.size(), run.threads, run.cancel, [&](unsigned, std::uint64_t i) {
+    compute(pieces[i].start, pieces[i].first, pieces[i].count, pieces[i].head);
+  });
+  return linear(run, "attn_output", out);
+}
+
+}  // namespace qtz

@@ -1,0 +1,65 @@
+#include "forward/layer_run.h"
+
+#include <algorithm>
+
+#include "forward/elementwise.h"
+#include "qtz/core/error.h"
+#include "qtz/core/parallel.h"
+#include "qtz/linalg/products.h"
+
+namespace qtz {
+
+namespace {
+
+constexpr std::uint64_t kPieceRows = 32;
+
+}  // namespace
+
+void for_row_pieces(const LayerRun& run, std::uint64_t rows,
+                    const std::function<void(std::uint64_t first, std::uint64_t count)>& fn) {
+  parallel_for((rows + kPieceRows - 1) / kPieceRows, run.threads, run.cancel,
+               [&](unsigned, std::uint64_t piece) {
+                 const std::uint64_t first = piece * kPieceRows;
+                 fn(first, std::min(kPieceRows, rows - first));
+               });
+}
+
+Matrix product(const LayerRun& run, const Matrix& in, const Matrix& weights, std::span<const float> bias) {
+  if (in.cols != weights.cols) {
+    throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " multiplies rows of " +
+                                              std::to_string(in.cols) + " with weights for " +
+                                              std::to_string(weights.cols));
+  }
+  Matrix out{in.rows, weights.rows, {}};
+  out.values.resize(out.rows * out.cols);
+  multiply_transposed_parallel({in.values.data(), in.cols}, {weights.values.data(), weights.cols},
+                               out.values.data(), out.cols, in.rows, weights.rows, in.cols, run.threads,
+                               run.cancel);
+  if (bias.empty()) return out;
+  for_row_pieces(run, out.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t c = 0; c < out.cols; ++c) out.row(r)[c] += bias[c];
+    }
+  });
+  return out;
+}
+
+Matrix linear(const LayerRun& run, std::string_view part, const Matrix& in) {
+  const Matrix& weights = run.weights.read(run.name(part) + ".weight");
+  run.collect(part, in);
+  return product(run, in, weights, run.weights.vector_if(run.name(part) + ".bias", weights.rows));
+}
+
+Matrix normed(const LayerRun& run, std::string_view part, const Matrix& in) {
+  const std::vector<float>& weight = run.weights.vector_if(run.name(part) + ".weight", in.cols);
+  const std::vector<float>& bias = run.weights.vector_if(run.name(part) + ".bias", in.cols);
+  Matrix out = in;
+  for_row_pieces(run, out.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      norm_row({out.row(r), out.cols}, run.graph.norm, run.graph.epsilon, weight, bias);
+    }
+  });
+  return out;
+}
+
+}  // namespace qtz

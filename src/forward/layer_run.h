@@ -1,0 +1,74 @@
+// The parts of one layer. Each takes states that are normed already, [tokens, width], and gives what is added
+// to the residual stream.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "forward/graph.h"
+#include "forward/weights.h"
+#include "qtz/forward/activation_statistics.h"
+#include "qtz/forward/decoder.h"
+
+namespace qtz {
+
+/// What all parts need. Threads split rows, heads and experts' rows, never sums.
+struct LayerRun {
+  const Graph& graph;
+  LayerWeights& weights;
+  const Batch& batch;
+  std::uint64_t layer;
+  unsigned threads;
+  const CancelToken& cancel;
+  ActivationStatistics* statistics = nullptr;  ///< collects what goes into each matrix; null: nothing does
+
+  const LayerGraph& own() const { return graph.layers[layer]; }
+  /// "blk.3.attn_q" for "attn_q"
+  std::string name(std::string_view part) const {
+    return "blk." + std::to_string(layer) + "." + std::string(part);
+  }
+  bool has(std::string_view part) const { return weights.has(name(part) + ".weight"); }
+  /// Adds what goes into "<part>.weight", or into the matrix of one of its `experts`.
+  void collect(std::string_view part, const Matrix& in, std::uint64_t expert = 0,
+               std::uint64_t experts = 1) const {
+    if (statistics != nullptr) {
+      statistics->add(name(part) + ".weight", {in.values.data(), in.rows, in.cols}, expert, experts, threads,
+                      cancel);
+    }
+  }
+};
+
+/// Calls fn(first, count) for pieces of `rows` rows, on all threads.
+void for_row_pieces(const LayerRun& run, std::uint64_t rows,
+                    const std::function<void(std::uint64_t first, std::uint64_t count)>& fn);
+
+/// in * weight^T + bias of "<part>.weight" and, where there is one, "<part>.bias".
+Matrix linear(const LayerRun& run, std::string_view part, const Matrix& in);
+
+/// The norm "<part>" of every row, in a copy.
+Matrix normed(const LayerRun& run, std::string_view part, const Matrix& in);
+
+Matrix attend(const LayerRun& run, const Matrix& in);
+Matrix feed_forward(const LayerRun& run, const Matrix& in);
+/// Routed and shared experts.
+Matrix mix_experts(const LayerRun& run, const Matrix& in);
+
+/// The matrices of an MLP and their biases; gate and biases may be empty. Without a gate of its own, one that
+/// is part of `up` is its first half.
+struct MlpWeights {
+  const Matrix &gate, &up, &down;
+  const std::vector<float>&gate_bias, &up_bias, &down_bias;
+  std::string_view suffix;  ///< of the tensors' names: "", "_shexp", "_exps"
+  std::string_view up_name = "ffn_up";
+  std::uint64_t expert = 0;
+  std::uint64_t experts = 1;
+};
+Matrix run_mlp(const LayerRun& run, const MlpWeights& mlp, const Matrix& in);
+
+/// in * weights^T + bias, on all threads.
+Matrix product(const LayerRun& run, const Matrix& in, const Matrix& weights, std::span<const float> bias);
+
+}  // namespace qtz

@@ -1,0 +1,75 @@
+// A model's tensors by name, as f32 matrices, read when they are asked for.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "qtz/core/progress.h"
+#include "qtz/kernels/backend.h"
+#include "qtz/model/gguf_model.h"
+
+namespace qtz {
+
+/// Row-major; a vector is one row.
+struct Matrix {
+  std::uint64_t rows = 0;
+  std::uint64_t cols = 0;
+  std::vector<float> values;
+
+  bool empty() const noexcept { return values.empty(); }
+  const float* row(std::uint64_t r) const noexcept { return values.data() + r * cols; }
+  float* row(std::uint64_t r) noexcept { return values.data() + r * cols; }
+};
+
+class Weights {
+ public:
+  Weights(const GgufModel& model, const Backend& backend, unsigned threads, const CancelToken& cancel);
+
+  bool has(const std::string& name) const { return tensors_.count(name) > 0; }
+  /// Outermost first. Throws input_invalid when there is no such tensor.
+  const Shape& shape(const std::string& name) const { return find(name).expr->shape(); }
+
+  /// The whole tensor, every dimension but the last in `rows`.
+  Matrix read(const std::string& name) const;
+  /// The same, or nothing when there is no such tensor.
+  Matrix read_if(const std::string& name) const { return has(name) ? read(name) : Matrix{}; }
+  /// Some rows of it.
+  Matrix read_rows(const std::string& name, std::uint64_t first, std::uint64_t count) const;
+  /// A vector as it is; empty when there is no such tensor. Throws input_invalid for another length.
+  std::vector<float> vector_if(const std::string& name, std::uint64_t length) const;
+
+ private:
+  const ModelTensor& find(const std::string& name) const;
+
+  std::unordered_map<std::string, const ModelTensor*> tensors_;
+  const Backend& backend_;
+  unsigned threads_;
+  const CancelToken& cancel_;
+};
+
+/// The tensors of one layer, each read once and kept while the layer runs over piece after piece of a batch.
+/// For one thread.
+class LayerWeights {
+ public:
+  explicit LayerWeights(const Weights& all) : all_(all) {}
+
+  bool has(const std::string& name) const { return all_.has(name); }
+  const Shape& shape(const std::string& name) const { return all_.shape(name); }
+
+  /// As Weights gives them; an empty matrix or vector where there is no such tensor and none is needed.
+  const Matrix& read(const std::string& name) { return read_rows(name, 0, shape(name).rows()); }
+  const Matrix& read_if(const std::string& name);
+  const Matrix& read_rows(const std::string& name, std::uint64_t first, std::uint64_t count);
+  const std::vector<float>& vector_if(const std::string& name, std::uint64_t length);
+
+ private:
+  const Weights& all_;
+  /// By name and first row; references stay good.
+  std::map<std::pair<std::string, std::uint64_t>, Matrix> kept_;
+};
+
+}  // namespace qtz

@@ -1,0 +1,172 @@
+#include "qtz/forward/decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "qtz/core/json.h"
+#include "support/arch_checkpoint.h"
+#include "support/expect_error.h"
+#include "support/scratch_folder.h"
+
+namespace qtz {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string contents(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// The numbers of a float32 array that numpy saved.
+std::vector<float> read_npy(const fs::path& path) {
+  const std::string bytes = contents(path);
+  constexpr std::size_t kLength = 8;  // where version 1 has the header's length
+  std::uint16_t header = 0;
+  std::memcpy(&header, bytes.data() + kLength, sizeof header);
+  const std::size_t begin = kLength + sizeof header + header;
+  EXPECT_NE(bytes.substr(0, begin).find("'<f4'"), std::string::npos);
+  std::vector<float> values((bytes.size() - begin) / sizeof(float));
+  std::memcpy(values.data(), bytes.data() + begin, values.size() * sizeof(float));
+  return values;
+}
+
+/// Logits of transformers at some positions of one text.
+struct Oracle {
+  std::vector<std::uint32_t> tokens;
+  std::vector<std::uint64_t> positions;
+  std::vector<float> logits;
+};
+
+fs::path oracle_folder(const std::string& name) {
+  const fs::path own = test::arch_data_folder() / name;
+  return fs::exists(own / "logits.npy") ? own : fs::path(QTZ_SHARED_DIR) / "data" / "arch" / name;
+}
+
+Oracle read_oracle(const std::string& name) {
+  const fs::path folder = oracle_folder(name);
+  const JsonValue json = parse_json(contents(folder / "logits.json"), JsonLimits{}, "logits.json");
+  Oracle oracle;
+  for (const JsonValue& id : *json.find("input_ids")->as_array())
+    oracle.tokens.push_back(static_cast<std::uint32_t>(*id.as_uint()));
+  for (const JsonValue& position : *json.find("positions")->as_array())
+    oracle.positions.push_back(*position.as_uint());
+  oracle.logits = read_npy(folder / "logits.npy");
+  return oracle;
+}
+
+/// Largest difference in standard deviations of what is expected.
+double deviation(const std::vector<float>& found, const std::vector<float>& expected) {
+  double mean = 0.0;
+  for (const float x : expected) mean += x;
+  mean /= static_cast<double>(expected.size());
+  double square = 0.0;
+  double worst = 0.0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    square += (expected[i] - mean) * (expected[i] - mean);
+    worst = std::max(worst,
+                     std::isfinite(found[i]) ? std::fabs(static_cast<double>(found[i]) - expected[i]) : 1e30);
+  }
+  return worst / std::sqrt(square / static_cast<double>(expected.size()));
+}
+
+/// All logits of one text.
+std::vector<float> run(const GgufModel& model, const Batch& batch) {
+  const CancelToken cancel;
+  Decoder decoder(model, select_backend(""), {.threads = 2}, cancel);
+  std::vector<float> states = decoder.embed(batch);
+  for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) decoder.run_layer(layer, batch, states);
+  std::vector<float> logits;
+  decoder.logits(states, logits);
+  return logits;
+}
+
+std::vector<float> rows(const std::vector<float>& all, const std::vector<std::uint64_t>& positions,
+                        std::size_t cols) {
+  std::vector<float> out;
+  for (const std::uint64_t position : positions) {
+    const auto* first = all.data() + position * cols;
+    out.insert(out.end(), first, first + cols);
+  }
+  return out;
+}
+
+/// With youtu's logits llama.cpp disagrees, too, and nobody knows why; one position of glm4-moe-lite has two
+/// experts with all but the same score.
+bool has_sound_oracle(const std::string& name) {
+  return name != "youtu" && name != "glm4-moe-lite" && fs::exists(oracle_folder(name) / "logits.npy");
+}
+
+std::vector<std::string> runnable_folders() {
+  const std::vector<std::string_view> known = runnable_architectures();
+  std::vector<std::string> names;
+  for (const std::string& name : test::arch_data_names("expected-bf16.json")) {
+    if (!has_sound_oracle(name)) continue;
+    const std::string text = contents(test::arch_data_folder() / name / "expected-bf16.json");
+    const bool runs = std::any_of(known.begin(), known.end(), [&](std::string_view arch) {
+      return text.find("\"" + std::string(arch) + ".block_count\"") != std::string::npos;
+    });
+    if (runs) names.push_back(name);
+  }
+  return names;
+}
+
+class LogitsOf : public testing::TestWithParam<std::string> {};
+
+TEST_P(LogitsOf, agree_with_transformers) {
+  test::ScratchFolder scratch;
+  const Oracle oracle = read_oracle(GetParam());
+  const GgufModel model = open_model(
+      test::write_checkpoint(test::arch_data_folder() / GetParam(), scratch.path()), ModelOptions{});
+  const std::vector<float> logits = run(model, {oracle.tokens, {0}});
+  const std::size_t cols = oracle.logits.size() / oracle.positions.size();
+  ASSERT_GE(logits.size() / oracle.tokens.size(), cols);
+  const double found =
+      deviation(rows(logits, oracle.positions, logits.size() / oracle.tokens.size()), oracle.logits);
+  RecordProperty("deviation", std::to_string(found));
+  EXPECT_LT(found, 1e-3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Architectures, LogitsOf, testing::ValuesIn(runnable_folders()),
+                         [](const testing::TestParamInfo<std::string>& parameter) {
+                           std::string name = parameter.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(Decoder, keeps_texts_apart) {
+  test::ScratchFolder scratch;
+  const GgufModel model =
+      open_model(test::write_checkpoint(test::arch_data_folder() / "llama", scratch.path()), ModelOptions{});
+  const std::vector<std::uint32_t> a = {1, 56, 178, 374, 644};
+  const std::vector<std::uint32_t> b = {1, 988, 1406};
+  std::vector<float> expected = run(model, {a, {0}});
+  const std::vector<float> second = run(model, {b, {0}});
+  expected.insert(expected.end(), second.begin(), second.end());
+  Batch both{a, {0, a.size()}};
+  both.tokens.insert(both.tokens.end(), b.begin(), b.end());
+  EXPECT_LT(deviation(run(model, both), expected), 1e-5);
+}
+
+TEST(Decoder, names_what_it_cannot_run) {
+  test::ScratchFolder scratch;
+  const GgufModel model =
+      open_model(test::write_checkpoint(test::arch_data_folder() / "mamba", scratch.path()), ModelOptions{});
+  test::expect_error(ErrorKind::input_invalid, "'mamba'", [&] { run(model, {{1}, {0}}); });
+}
+
+TEST(Decoder, refuses_tokens_beyond_the_embedding) {
+  test::ScratchFolder scratch;
+  const GgufModel model =
+      open_model(test::write_checkpoint(test::arch_data_folder() / "llama", scratch.path()), ModelOptions{});
+  test::expect_error(ErrorKind::input_invalid, "token 5000000", [&] { run(model, {{1, 5000000}, {0}}); });
+}
+
+}  // namespace
+}  // namespace qtz
