@@ -1,0 +1,43 @@
+// Activation statistics of a model over a text: what an importance matrix is made of.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "qtz/core/output_file.h"
+#include "qtz/core/progress.h"
+#include "qtz/forward/activation_statistics.h"
+#include "qtz/kernels/backend.h"
+#include "qtz/model/gguf_model.h"
+
+namespace qtz {
+
+struct CalibrationOptions {
+  std::uint64_t context = 512;       ///< tokens of a window
+  std::uint64_t chunks = 0;          ///< windows; 0: as many as the text has
+  std::optional<std::uint32_t> bos;  ///< replaces the first token of every window
+  bool process_output = false;       ///< also what goes into output.weight
+  unsigned threads = 0;              ///< 0: all cores
+};
+
+struct Calibration {
+  ActivationStatistics statistics;
+  std::uint64_t windows = 0;
+  std::uint64_t context = 0;
+  std::vector<std::string> warnings;  ///< experts that no token reached
+};
+
+/// Runs the model over the text, layer by layer. Throws as evaluate() does.
+Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tokens,
+                      const CalibrationOptions& options, const Backend& backend, Progress& progress,
+                      const CancelToken& cancel);
+
+/// Writes the importance matrix in llama.cpp's GGUF form. `datasets`: names of the texts.
+void write_importance_matrix(const Calibration& calibration, const std::vector<std::string>& datasets,
+                             const std::filesystem::path& path, const OutputOptions& options);
+
+}  // namespace qtz

@@ -1,0 +1,118 @@
+#include "qtz/pipeline/calibrate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "pipeline/windows.h"
+#include "qtz/core/error.h"
+#include "qtz/core/text.h"
+#include "qtz/formats/gguf.h"
+#include "qtz/forward/decoder.h"
+
+namespace qtz {
+
+namespace {
+
+/// Rows of logits that are there at a time.
+constexpr std::uint64_t kRows = 256;
+
+void warn_of_unreached_experts(Calibration& calibration) {
+  for (const auto& [name, entry] : calibration.statistics.entries()) {
+    std::string missing;
+    for (std::size_t expert = 0; expert < entry.counts.size(); ++expert) {
+      if (entry.counts[expert] == 0) missing += (missing.empty() ? "" : ", ") + std::to_string(expert);
+    }
+    if (missing.empty()) continue;
+    calibration.warnings.push_back("no token reached these experts of '" + name +
+                                   "', which get equal importance: " + missing);
+  }
+}
+
+void require_finite(const ActivationStatistics& statistics) {
+  for (const auto& [name, entry] : statistics.entries()) {
+    const bool finite = std::all_of(entry.squares.begin(), entry.squares.end(),
+                                    [](double value) { return std::isfinite(static_cast<float>(value)); });
+    if (finite) continue;
+    throw Error(ErrorKind::input_invalid, "what goes into '" + name + "' is not finite",
+                "`qtz verify` tells whether the model's weights are");
+  }
+}
+
+void run_output(Decoder& decoder, std::span<const float> states, ActivationStatistics& statistics) {
+  std::vector<float> logits;
+  const std::uint64_t piece = kRows * decoder.width();
+  for (std::uint64_t first = 0; first < states.size(); first += piece) {
+    decoder.logits(states.subspan(first, std::min<std::uint64_t>(piece, states.size() - first)), logits,
+                   &statistics);
+  }
+}
+
+/// The two tensors of each entry, in the order of their names.
+struct Layout {
+  std::vector<GgufTensor> tensors;
+  std::vector<std::vector<float>> values;
+};
+
+Layout lay_out(const ActivationStatistics& statistics) {
+  Layout out;
+  for (const auto& [name, entry] : statistics.entries()) {
+    const std::uint64_t experts = entry.counts.size();
+    out.tensors.push_back({name + ".in_sum2", DType::f32, Shape{experts, entry.cols}});
+    out.values.emplace_back(entry.squares.begin(), entry.squares.end());
+    out.tensors.push_back({name + ".counts", DType::f32, Shape{experts, 1}});
+    out.values.emplace_back(entry.counts.begin(), entry.counts.end());
+  }
+  return out;
+}
+
+}  // namespace
+
+Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tokens,
+                      const CalibrationOptions& options, const Backend& backend, Progress& progress,
+                      const CancelToken& cancel) {
+  const Batch batch = cut_windows(tokens, {options.context, options.chunks, options.bos});
+  Decoder decoder(model, backend, {.threads = options.threads}, cancel);
+  require_context(decoder, model, options.context);
+  std::uint64_t bytes = 0;
+  for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) bytes += layer_bytes(model, layer);
+
+  Calibration calibration;
+  calibration.windows = batch.texts();
+  calibration.context = options.context;
+  progress.begin("calibrating", bytes, decoder.layers());
+  std::vector<float> states = decoder.embed(batch);
+  for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) {
+    cancel.poll();
+    decoder.run_layer(layer, batch, states, &calibration.statistics);
+    progress.advance(layer_bytes(model, layer));
+    progress.tensor_done("layer " + std::to_string(layer));
+  }
+  if (options.process_output) run_output(decoder, states, calibration.statistics);
+  progress.end();
+  require_finite(calibration.statistics);
+  warn_of_unreached_experts(calibration);
+  return calibration;
+}
+
+void write_importance_matrix(const Calibration& calibration, const std::vector<std::string>& datasets,
+                             const std::filesystem::path& path, const OutputOptions& options) {
+  KvList metadata;
+  metadata.set("general.type", "imatrix");
+  metadata.set("imatrix.datasets", datasets);
+  metadata.set("imatrix.chunk_count", static_cast<std::uint32_t>(calibration.windows));
+  metadata.set("imatrix.chunk_size", static_cast<std::uint32_t>(calibration.context));
+  const Layout content = lay_out(calibration.statistics);
+  const GgufLayout layout = make_gguf_layout(metadata, content.tensors);
+  std::vector<std::byte> bytes(layout.file_bytes);
+  std::copy(layout.header.begin(), layout.header.end(), bytes.begin());
+  for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
+    const std::vector<float>& values = content.values[layout.tensors[i]];
+    std::memcpy(bytes.data() + layout.offsets[i], values.data(), layout.sizes[i]);
+  }
+  OutputFile file(path, bytes.size(), options);
+  file.write(0, bytes);
+  file.commit();
+}
+
+}  // namespace qtz

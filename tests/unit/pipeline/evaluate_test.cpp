@@ -1,0 +1,135 @@
+#include "qtz/pipeline/evaluate.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "pipeline/token_scores.h"
+#include "support/arch_checkpoint.h"
+#include "support/expect_error.h"
+#include "support/scratch_folder.h"
+#include "support/silent_progress.h"
+
+namespace qtz {
+namespace {
+
+GgufModel made(const std::string& name, const test::ScratchFolder& scratch) {
+  return open_model(test::write_checkpoint(test::arch_data_folder() / name, scratch.path()), ModelOptions{});
+}
+
+/// Made-up tokens of a text, the same every time.
+std::vector<std::uint32_t> some_tokens(std::size_t count) {
+  std::vector<std::uint32_t> tokens;
+  std::uint32_t state = 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    state = state * 1664525U + 1013904223U;
+    tokens.push_back((state >> 16) % 2000U);
+  }
+  return tokens;
+}
+
+EvaluationOptions windows_of(std::uint64_t context, unsigned threads = 0) {
+  EvaluationOptions options;
+  options.context = context;
+  options.threads = threads;
+  return options;
+}
+
+Evaluations run(std::vector<const GgufModel*> candidates, const GgufModel* reference,
+                const std::vector<std::uint32_t>& tokens, const EvaluationOptions& options) {
+  test::SilentProgress progress;
+  const CancelToken cancel;
+  return evaluate(candidates, reference, tokens, options, select_backend(""), progress, cancel);
+}
+
+TEST(Evaluate, scores_the_second_half_of_every_window) {
+  const test::ScratchFolder scratch;
+  const GgufModel model = made("llama", scratch);
+  const std::vector<std::uint32_t> tokens = some_tokens(100);
+  const Evaluations found = run({&model}, nullptr, tokens, windows_of(32));
+  EXPECT_EQ(found.windows, 3U);
+  ASSERT_EQ(found.candidates.size(), 1U);
+  EXPECT_EQ(found.candidates[0].scored, 3U * 15U);
+  EXPECT_FALSE(found.candidates[0].divergence);
+  // A model of random weights knows nothing: about as many guesses as there are tokens.
+  EXPECT_GT(found.candidates[0].perplexity.value, 1000.0);
+  EXPECT_LT(found.candidates[0].perplexity.value, 10000.0);
+  EXPECT_GT(found.candidates[0].perplexity.error, 0.0);
+}
+
+TEST(Evaluate, is_the_same_with_any_number_of_threads) {
+  const test::ScratchFolder scratch;
+  const GgufModel model = made("qwen3", scratch);
+  const std::vector<std::uint32_t> tokens = some_tokens(300);
+  const double one = run({&model}, nullptr, tokens, windows_of(64, 1)).candidates[0].perplexity.value;
+  const double three = run({&model}, nullptr, tokens, windows_of(64, 3)).candidates[0].perplexity.value;
+  EXPECT_EQ(one, three);
+}
+
+TEST(Evaluate, finds_no_divergence_of_a_model_from_itself) {
+  const test::ScratchFolder scratch;
+  const GgufModel model = made("llama", scratch);
+  const Evaluations found = run({&model, &model}, &model, some_tokens(128), windows_of(32));
+  ASSERT_EQ(found.candidates.size(), 2U);
+  for (const Evaluation& each : found.candidates) {
+    ASSERT_TRUE(each.divergence);
+    EXPECT_LT(each.divergence->maximum, 1e-9);
+    EXPECT_EQ(each.divergence->same_top.value, 1.0);
+    EXPECT_EQ(each.divergence->perplexity_ratio.value, 1.0);
+    EXPECT_EQ(each.perplexity.value, found.reference->perplexity.value);
+  }
+}
+
+TEST(Evaluate, finds_another_model_to_diverge) {
+  const test::ScratchFolder scratch;
+  const GgufModel reference = made("llama", scratch);
+  const GgufModel other = made("llama-bias", scratch);
+  EvaluationOptions options = windows_of(32);
+  options.worst = 3;
+  const Evaluations found = run({&other}, &reference, some_tokens(128), options);
+  const Divergence& divergence = *found.candidates[0].divergence;
+  EXPECT_GT(divergence.mean.value, 0.01);
+  EXPECT_LE(divergence.minimum, divergence.median);
+  EXPECT_LE(divergence.median, divergence.percentile_99);
+  EXPECT_LE(divergence.percentile_999, divergence.maximum);
+  ASSERT_EQ(divergence.worst.size(), 3U);
+  EXPECT_EQ(divergence.worst[0].divergence, divergence.maximum);
+  EXPECT_GE(divergence.worst[0].divergence, divergence.worst[1].divergence);
+}
+
+TEST(Evaluate, refuses_texts_and_windows_that_do_not_fit) {
+  const test::ScratchFolder scratch;
+  const GgufModel model = made("llama", scratch);
+  const auto refuse = [&](ErrorKind kind, const std::string& piece, std::size_t tokens,
+                          EvaluationOptions options) {
+    test::expect_error(kind, piece, [&] { run({&model}, nullptr, some_tokens(tokens), options); });
+  };
+  refuse(ErrorKind::input_invalid, "fewer than two windows", 63, windows_of(32));
+  refuse(ErrorKind::input_invalid, "fewer than two windows", 0, windows_of(32));
+  refuse(ErrorKind::usage, "too short", 63, windows_of(3));
+  refuse(ErrorKind::input_invalid, "trained with", 9000, windows_of(4096));
+}
+
+TEST(TokenScores, are_those_of_the_softmax) {
+  const std::vector<float> logits = {0.0f, std::log(2.0f), std::log(5.0f)};
+  const TokenScore score = score_token(logits, 1);
+  EXPECT_NEAR(score.logarithm, std::log(2.0 / 8.0), 1e-6);
+  EXPECT_EQ(score.likeliest, 2U);
+}
+
+TEST(TokenScores, diverge_as_kullback_and_leibler_say) {
+  const std::vector<float> p = {std::log(0.5f), std::log(0.25f), std::log(0.25f)};
+  const std::vector<float> q = {std::log(0.25f), std::log(0.5f), std::log(0.25f)};
+  const double found = divergence_of(p, score_token(p, 0), q, score_token(q, 0));
+  EXPECT_NEAR(found, 0.5 * std::log(2.0) - 0.25 * std::log(2.0), 1e-6);
+}
+
+TEST(TokenScores, have_a_standard_error) {
+  const std::vector<double> values = {1.0, 2.0, 3.0, 6.0};
+  const Estimate mean = mean_of(values);
+  EXPECT_DOUBLE_EQ(mean.value, 3.0);
+  EXPECT_NEAR(mean.error, std::sqrt(3.5 / 3.0), 1e-12);
+}
+
+}  // namespace
+}  // namespace qtz
