@@ -1,5 +1,6 @@
 // qtz types, archs, backends: the tables the binary was built from.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/commands.h"
@@ -7,6 +8,7 @@
 #include "cli/table.h"
 #include "qtz/core/json.h"
 #include "qtz/core/text.h"
+#include "qtz/forward/decoder.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 #include "qtz/pipeline/recipe.h"
@@ -48,12 +50,15 @@ ExitCode list_types(const ListFlags& flags, Console& console) {
 }
 
 ExitCode list_archs(const ListFlags& flags, Console& console) {
-  TextTable table({{"CLASS"}, {"GGUF NAME"}, {"PROOF"}});
+  TextTable table({{"CLASS"}, {"GGUF NAME"}, {"PROOF"}, {"RUNS"}});
   JsonArray rows;
+  const std::vector<std::string_view> runnable = runnable_architectures();
   for (const auto& row : list_architectures()) {
-    table.add({std::string(row.hf_class), std::string(row.gguf_name), std::string(row.proof)});
-    rows.push_back(
-        JsonObject{{"class", row.hf_class}, {"architecture", row.gguf_name}, {"proof", row.proof}});
+    const bool runs = std::binary_search(runnable.begin(), runnable.end(), row.gguf_name);
+    table.add(
+        {std::string(row.hf_class), std::string(row.gguf_name), std::string(row.proof), runs ? "yes" : "no"});
+    rows.push_back(JsonObject{
+        {"class", row.hf_class}, {"architecture", row.gguf_name}, {"proof", row.proof}, {"runs", runs}});
   }
   print(console, flags, "architectures", table, std::move(rows));
   return ExitCode::ok;
@@ -100,7 +105,8 @@ Command setup_archs(CLI::App& root) {
       root, "archs",
       "list the model architectures known\n"
       "PROOF is how each is tested: 'bytes' (equal to llama.cpp's converter), 'logits' (agrees with\n"
-      "transformers through llama.cpp) or 'loads' (llama.cpp loads it).",
+      "transformers through llama.cpp) or 'loads' (llama.cpp loads it). RUNS: whether 'qtz eval' and\n"
+      "'qtz calibrate' can run it.",
       list_archs);
 }
 

@@ -123,6 +123,7 @@ Command setup_tokenize(CLI::App& root) {
       "tokenize",
       "show a text as the numbers of a model's tokens\n"
       "The ids are those of the library that the model's family uses, on one line. The text must be UTF-8.");
+  share_line(*app, "a text and a model: importance matrix, measured loss, tokens");
   const auto flags = std::make_shared<TokenizeFlags>();
   add_positional(*app, "MODEL", flags->model, "a GGUF file, or a model folder with its tokenizer");
   add_value(*app, "--file", flags->file, "TEXT|-", "Text",

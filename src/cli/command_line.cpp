@@ -288,10 +288,11 @@ ExitCode run_command_line(int argc, const char* const* argv, Console& console) {
   root.set_help_flag("-h", "short help")->group("Messages");
   root.set_help_all_flag("--help", "long help with examples")->group("Messages");
 
-  const std::vector<Command> commands = {setup_quantize(root), setup_plan(root),        setup_inspect(root),
-                                         setup_verify(root),   setup_compare(root),     setup_tokenize(root),
-                                         setup_types(root),    setup_archs(root),       setup_backends(root),
-                                         setup_bench(root),    setup_completions(root), setup_man(root)};
+  const std::vector<Command> commands = {setup_quantize(root),    setup_plan(root),     setup_inspect(root),
+                                         setup_verify(root),      setup_compare(root),  setup_calibrate(root),
+                                         setup_eval(root),        setup_tokenize(root), setup_types(root),
+                                         setup_archs(root),       setup_backends(root), setup_bench(root),
+                                         setup_completions(root), setup_man(root)};
   CommonFlags common;
   for (const auto& command : commands) add_common(*command.app, common);
 

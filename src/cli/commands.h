@@ -30,6 +30,8 @@ Command setup_plan(CLI::App& root);
 Command setup_inspect(CLI::App& root);
 Command setup_verify(CLI::App& root);
 Command setup_compare(CLI::App& root);
+Command setup_calibrate(CLI::App& root);
+Command setup_eval(CLI::App& root);
 Command setup_tokenize(CLI::App& root);
 Command setup_types(CLI::App& root);
 Command setup_archs(CLI::App& root);

@@ -32,6 +32,11 @@ CLI::Option* add_positional(CLI::App& app, const std::string& what, std::string&
   return app.add_option(what, value, text)->type_name("")->group("Arguments");
 }
 
+CLI::Option* add_positionals(CLI::App& app, const std::string& what, std::vector<std::string>& values,
+                             const std::string& text) {
+  return app.add_option(what, values, text)->type_name("")->group("Arguments");
+}
+
 void require_value(const std::string& value, std::string_view what, std::string_view command) {
   if (!value.empty()) return;
   throw Error(ErrorKind::usage, std::string(command) + " needs " + std::string(what),

@@ -29,6 +29,10 @@ CLI::Option* add_switch(CLI::App& app, const std::string& names, bool& value, co
 CLI::Option* add_positional(CLI::App& app, const std::string& what, std::string& value,
                             const std::string& text);
 
+/// The same for arguments of which there may be several.
+CLI::Option* add_positionals(CLI::App& app, const std::string& what, std::vector<std::string>& values,
+                             const std::string& text);
+
 /// Throws usage naming `what` when it was not given.
 void require_value(const std::string& value, std::string_view what, std::string_view command);
 

@@ -85,6 +85,11 @@ def make_all(folder):
 
     (folder / "words.txt").write_text("Hello world<|end_of_text|>")
     files["words"] = folder / "words.txt"
+    prose = " ".join(f"On day {day} the old captain told the boy of {7 * day % 40} ships and a whale." for day in range(60))
+    (folder / "prose.txt").write_text(prose)
+    files["prose"] = folder / "prose.txt"
+    (folder / "prose.jsonl").write_text("".join('{"said": "%s"}\n' % part for part in prose.split(". ")))
+    files["lines"] = folder / "prose.jsonl"
     (folder / "latin.txt").write_bytes(b"caf\xe9 au lait")
     files["latin_text"] = folder / "latin.txt"
 

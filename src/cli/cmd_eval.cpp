@@ -1,0 +1,128 @@
+// qtz eval: how well models predict a text, and how far they are from a reference.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/eval_report.h"
+#include "cli/flags.h"
+#include "cli/model_text.h"
+#include "cli/signals.h"
+#include "qtz/core/error.h"
+#include "qtz/core/text.h"
+#include "qtz/model/text_encoder.h"
+
+namespace qtz::cli {
+namespace {
+
+struct EvalFlags {
+  std::vector<std::string> models;
+  std::string data;
+  std::string field;
+  std::string reference;
+  std::string context;
+  std::string chunks;
+  std::string worst;
+  bool json = false;
+  std::string threads;
+  std::string backend;
+};
+
+constexpr std::uint64_t kMostTokens = 1U << 20;
+
+GgufModel open_candidate(const std::string& path, Console& console) {
+  GgufModel model = open_model(path, ModelOptions{});
+  for (const std::string& warning : model.warnings) console.warn(printable(path) + ": " + warning);
+  return model;
+}
+
+/// All models must cut the text in the same way.
+void require_same_tokens(const TextEncoder& first, const GgufModel& other, const std::string& name) {
+  const TextEncoder encoder = TextEncoder::from_metadata(other.metadata);
+  bool same = encoder.kind() == first.kind() && encoder.vocabulary_size() == first.vocabulary_size();
+  for (std::uint32_t token = 0; same && token < first.vocabulary_size(); ++token) {
+    same = encoder.text_of(token) == first.text_of(token);
+  }
+  if (same) return;
+  throw Error(ErrorKind::input_invalid, printable(name) + ": has another vocabulary than the first model",
+              "only models of one family can be compared");
+}
+
+EvaluationOptions make_options(const EvalFlags& flags, const TextEncoder& encoder) {
+  EvaluationOptions options;
+  options.context = parse_count("--ctx", flags.context, options.context, kMostTokens);
+  options.chunks = parse_count("--chunks", flags.chunks, 0, kMostTokens);
+  options.worst = parse_count("--worst", flags.worst, options.worst, kMostTokens);
+  options.threads = parse_threads(flags.threads);
+  if (encoder.add_bos()) options.bos = encoder.bos();
+  return options;
+}
+
+ExitCode run(const EvalFlags& flags, Console& console) {
+  if (flags.models.empty()) throw Error(ErrorKind::usage, "eval needs a MODEL", "see 'qtz eval -h'");
+  require_value(flags.data, "--data TEXT", "eval");
+  const Backend& backend = select_backend(flags.backend);
+
+  std::vector<GgufModel> models;
+  models.reserve(flags.models.size());
+  for (const std::string& path : flags.models) models.push_back(open_candidate(path, console));
+  std::optional<GgufModel> reference;
+  if (!flags.reference.empty()) reference = open_candidate(flags.reference, console);
+
+  const TextEncoder encoder = TextEncoder::from_metadata(models.front().metadata);
+  for (std::size_t i = 1; i < models.size(); ++i) require_same_tokens(encoder, models[i], flags.models[i]);
+  if (reference) require_same_tokens(encoder, *reference, flags.reference);
+
+  const std::vector<std::uint32_t> tokens = read_tokens(flags.data, flags.field, encoder);
+  const EvaluationOptions options = make_options(flags, encoder);
+
+  std::vector<const GgufModel*> candidates;
+  for (const GgufModel& model : models) candidates.push_back(&model);
+  const EvaluatedModels evaluated{flags.models,
+                                  flags.reference,
+                                  flags.data,
+                                  options.context,
+                                  &encoder,
+                                  tokens,
+                                  evaluate(candidates, reference ? &*reference : nullptr, tokens, options,
+                                           backend, console.progress(), cancel_token()),
+                                  models};
+  console.data(flags.json ? to_json(evaluation_json(evaluated)) + "\n" : evaluation_text(evaluated));
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+Command setup_eval(CLI::App& root) {
+  CLI::App* app = root.add_subcommand(
+      "eval",
+      "measure how well models predict a text\n"
+      "Perplexity as llama-perplexity computes it: windows of --ctx tokens, of which the second half\n"
+      "counts. With --reference also how far each model's predictions are from the reference's:\n"
+      "Kullback-Leibler divergence, share of equal guesses, change of probabilities. The models run\n"
+      "one layer at a time, and no logits are stored.");
+  share_line(*app, "a text and a model: importance matrix, measured loss, tokens");
+  const auto flags = std::make_shared<EvalFlags>();
+  add_positionals(*app, "MODEL", flags->models, "GGUF files or model folders, of one family");
+  add_value(*app, "--data", flags->data, "TEXT|-", "Text",
+            "the file with the text, or - for standard input\n"
+            "Take one that the model was not trained on and no importance matrix was made from.");
+  add_value(*app, "--field", flags->field, "NAME", "Text", "of the objects in a .jsonl file (default: text)");
+  add_value(*app, "--ctx", flags->context, "N", "Text", "tokens of a window (default: 512)");
+  add_value(*app, "--chunks", flags->chunks, "N", "Text", "only the first N windows");
+  add_value(*app, "--reference", flags->reference, "MODEL", "Reference",
+            "the model that the others are held against, as a rule the one they were made from");
+  add_value(*app, "--worst", flags->worst, "N", "Reference",
+            "how many of the worst predictions are shown (default: 10)");
+  add_switch(*app, "--json", flags->json, "Output", "machine-readable");
+  add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
+  add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
+  set_examples(*app,
+               "qtz eval model-Q4_K_M.gguf --data wiki.test.raw\n"
+               "qtz eval model-*.gguf --reference ./model --data wiki.test.raw\n"
+               "qtz eval model-Q4_K_M.gguf --reference ./model --data - --json < text.txt");
+  return {app, [flags](Console& console) { return run(*flags, console); }};
+}
+
+}  // namespace qtz::cli

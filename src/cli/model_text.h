@@ -1,0 +1,18 @@
+// Texts of a person as tokens of a model, for the commands that run models.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "qtz/model/text_encoder.h"
+
+namespace qtz::cli {
+
+/// The tokens of a text file, of standard input ("-"), or of the texts in field `field` (empty: "text") of
+/// the objects in a .jsonl file, each as a text of its own. Throws input_missing; input_invalid for what is
+/// no UTF-8 or no such object, with its line.
+std::vector<std::uint32_t> read_tokens(const std::string& path, const std::string& field,
+                                       const TextEncoder& encoder);
+
+}  // namespace qtz::cli
