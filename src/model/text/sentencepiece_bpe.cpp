@@ -5,6 +5,7 @@
 #include "model/text/byte_trie.h"
 #include "model/text/piece_encoder.h"
 #include "model/text/seams.h"
+#include "model/text/sentencepiece_tokens.h"
 #include "model/text/spaces.h"
 #include "model/tokenizer/utf8.h"
 
@@ -53,19 +54,10 @@ class SentencePieceBpe final : public PieceEncoder {
       done = at += found->length;
     }
     cut(std::string_view(escaped).substr(done), memory, out);
-    if (!bytes_.empty()) return;
-    // Unknown characters side by side are one unknown token.
-    const auto same = [&](std::uint32_t a, std::uint32_t b) { return a == unknown_ && b == unknown_; };
-    out.erase(std::unique(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), same), out.end());
+    if (bytes_.empty()) join_unknown(out, begin, unknown_);
   }
 
-  std::string bytes_of(std::uint32_t id) const override {
-    const std::string& text = tokens_.text(id);
-    if (tokens_.type(id) != TokenType::byte || !is_byte_token(text)) {
-      return replace_all(text, kLowerBlock, " ");
-    }
-    return std::string(1, static_cast<char>(std::stoi(text.substr(3, 2), nullptr, 16)));
-  }
+  std::string bytes_of(std::uint32_t id) const override { return bytes_of_piece(tokens_, id); }
 
   bool puts_space_first() const override { return spaces_.puts_first(); }
 
