@@ -36,6 +36,11 @@ std::string_view mlp_norm_of(const LayerRun& run) {
 }
 
 void add(const LayerRun& run, const Matrix& what, double scale, Matrix& to) {
+  if (what.cols != to.cols) {
+    throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " gives states of " +
+                                              std::to_string(what.cols) + " in a model of width " +
+                                              std::to_string(to.cols));
+  }
   const auto factor = static_cast<float>(scale);
   for_row_pieces(run, to.rows, [&](std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t i = first * to.cols; i < (first + count) * to.cols; ++i) {
@@ -143,6 +148,11 @@ std::vector<float> Decoder::embed(const Batch& batch) const {
   });
   if (parts.weights.has("position_embd.weight")) {
     const Matrix positions = parts.weights.read("position_embd.weight");
+    if (positions.cols != state.cols) {
+      throw Error(ErrorKind::input_invalid, "tensor 'position_embd.weight' has rows of " +
+                                                std::to_string(positions.cols) + " in a model of width " +
+                                                std::to_string(state.cols));
+    }
     for (std::uint64_t text = 0; text < batch.texts(); ++text) {
       for (std::uint64_t i = batch.starts[text]; i < batch.end_of(text); ++i) {
         const std::uint64_t position = i - batch.starts[text];

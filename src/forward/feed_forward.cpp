@@ -42,6 +42,10 @@ const Matrix& read_expert(const LayerRun& run, std::string_view part, std::uint6
 
 const std::vector<float>& read_expert_bias(const LayerRun& run, std::string_view part, std::uint64_t expert) {
   const std::string name = run.name(part) + ".bias";
+  if (run.weights.has(name) && run.weights.shape(name).rows() <= expert) {
+    throw Error(ErrorKind::input_invalid, "tensor '" + name + "' " + run.weights.shape(name).to_string() +
+                                              " has no row for expert " + std::to_string(expert));
+  }
   return run.weights.has(name) ? run.weights.read_rows(name, expert, 1).values
                                : run.weights.read_if(name).values;
 }
@@ -137,6 +141,10 @@ void add_shared_experts(const LayerRun& run, const Matrix& in, Matrix& out) {
   const Matrix shared = run_mlp(run, read_mlp(run, "_shexp"), in);
   Matrix gates;
   if (run.has("ffn_gate_inp_shexp")) gates = linear(run, "ffn_gate_inp_shexp", in);
+  if (gates.cols > 1) {
+    throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + "'s shared experts have " +
+                                              std::to_string(gates.cols) + " gates");
+  }
   for_row_pieces(run, out.rows, [&](std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t r = first; r < first + count; ++r) {
       const float gate = gates.empty() ? 1.0f : 1.0f / (1.0f + std::exp(-gates.values[r]));
@@ -158,11 +166,13 @@ Matrix run_mlp(const LayerRun& run, const MlpWeights& mlp, const Matrix& in) {
   Matrix up = product(run, in, mlp.up, mlp.up_bias);
   const Matrix gate = mlp.gate.empty() ? Matrix{} : product(run, in, mlp.gate, mlp.gate_bias);
   const bool fused = gate.empty() && up.cols == 2 * mlp.down.cols;
+  const bool fits = fused || (up.cols == mlp.down.cols && (gate.empty() || gate.cols == up.cols));
   Matrix inner{up.rows, mlp.down.cols, std::vector<float>(up.rows * mlp.down.cols)};
-  if (!fused && up.cols != inner.cols) {
+  if (!fits || mlp.down.rows != in.cols) {
     throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + "'s MLP widens to " +
-                                              std::to_string(up.cols) + " and narrows from " +
-                                              std::to_string(inner.cols));
+                                              std::to_string(up.cols) + ", narrows from " +
+                                              std::to_string(inner.cols) + " and gives " +
+                                              std::to_string(mlp.down.rows));
   }
   for_row_pieces(run, inner.rows, [&](std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t r = first; r < first + count; ++r) {

@@ -30,6 +30,11 @@ Matrix product(const LayerRun& run, const Matrix& in, const Matrix& weights, std
                                               std::to_string(in.cols) + " with weights for " +
                                               std::to_string(weights.cols));
   }
+  if (!bias.empty() && bias.size() != weights.rows) {
+    throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " has a bias of " +
+                                              std::to_string(bias.size()) + " for a matrix of " +
+                                              std::to_string(weights.rows) + " rows");
+  }
   Matrix out{in.rows, weights.rows, {}};
   out.values.resize(out.rows * out.cols);
   multiply_transposed_parallel({in.values.data(), in.cols}, {weights.values.data(), weights.cols},

@@ -161,6 +161,35 @@ TEST(Decoder, names_what_it_cannot_run) {
   test::expect_error(ErrorKind::input_invalid, "'mamba'", [&] { run(model, {{1}, {0}}); });
 }
 
+/// The model with one tensor in the place of another.
+GgufModel with_tensor_of(GgufModel model, const std::string& name, const std::string& other) {
+  const auto find = [&](const std::string& wanted) {
+    return std::find_if(model.tensors.begin(), model.tensors.end(),
+                        [&](const ModelTensor& tensor) { return tensor.name == wanted; });
+  };
+  find(name)->expr = find(other)->expr;
+  return model;
+}
+
+TEST(Decoder, refuses_tensors_that_do_not_fit) {
+  test::ScratchFolder scratch;
+  const GgufModel model = open_model(
+      test::write_checkpoint(test::arch_data_folder() / "llama-bias", scratch.path()), ModelOptions{});
+  const auto refuse = [&](const std::string& name, const std::string& other, const std::string& piece) {
+    SCOPED_TRACE(name);
+    test::expect_error(ErrorKind::input_invalid, piece, [&] {
+      run(with_tensor_of(model, name, other), {{1, 2}, {0}});
+    });
+  };
+  refuse("blk.0.attn_output.weight", "blk.0.attn_k.weight", "needs 128");
+  refuse("blk.0.attn_q.weight", "blk.0.ffn_down.weight", "multiplies rows of");
+  refuse("blk.0.attn_k.weight", "blk.0.attn_q.weight", "needs 256");
+  refuse("blk.0.ffn_down.weight", "blk.0.attn_q.weight", "MLP widens");
+  refuse("blk.0.ffn_norm.weight", "blk.0.attn_k.bias", "the forward pass needs 256");
+  refuse("blk.0.attn_q.bias", "blk.0.attn_k.bias", "the forward pass needs 256");
+  refuse("token_embd.weight", "blk.0.ffn_down.weight", "of width 256");
+}
+
 TEST(Decoder, refuses_tokens_beyond_the_embedding) {
   test::ScratchFolder scratch;
   const GgufModel model =
