@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/model_text.h"
 #include "qtz/core/bytes.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
@@ -26,13 +27,6 @@ struct TokenizeFlags {
   bool count = false;
   bool json = false;
 };
-
-/// Of a text; what is made of it in memory is some times as much.
-constexpr std::uint64_t kMostBytes = 1U << 30;
-
-std::string read_text(const std::string& file) {
-  return read_text_file_or_pipe(file == "-" ? "/dev/stdin" : file, kMostBytes);
-}
 
 bool is_gguf(const std::filesystem::path& path) {
   std::error_code ignored;

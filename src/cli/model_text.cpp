@@ -26,9 +26,13 @@ std::string text_of_line(std::string_view line, const std::string& field, const 
 
 }  // namespace
 
+std::string read_text(const std::string& path) {
+  return read_text_file_or_pipe(path == "-" ? "/dev/stdin" : path, kMostBytes);
+}
+
 std::vector<std::uint32_t> read_tokens(const std::string& path, const std::string& field,
                                        const TextEncoder& encoder) {
-  const std::string content = read_text_file_or_pipe(path == "-" ? "/dev/stdin" : path, kMostBytes);
+  const std::string content = read_text(path);
   if (!path.ends_with(".jsonl")) return encoder.encode(content);
   std::vector<std::uint32_t> tokens;
   std::uint64_t number = 0;

@@ -9,6 +9,9 @@
 
 namespace qtz::cli {
 
+/// A text file, or standard input ("-"), as a whole. Throws input_missing; input_invalid for more than 1 GiB.
+std::string read_text(const std::string& path);
+
 /// The tokens of a text file, of standard input ("-"), or of the texts in field `field` (empty: "text") of
 /// the objects in a .jsonl file, each as a text of its own. Throws input_missing; input_invalid for what is
 /// no UTF-8 or no such object, with its line.

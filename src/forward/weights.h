@@ -35,8 +35,6 @@ class Weights {
 
   /// The whole tensor, every dimension but the last in `rows`.
   Matrix read(const std::string& name) const;
-  /// The same, or nothing when there is no such tensor.
-  Matrix read_if(const std::string& name) const { return has(name) ? read(name) : Matrix{}; }
   /// Some rows of it.
   Matrix read_rows(const std::string& name, std::uint64_t first, std::uint64_t count) const;
   /// A vector as it is; empty when there is no such tensor. Throws input_invalid for another length.

@@ -5,23 +5,14 @@
 #include <cmath>
 
 #include "qtz/formats/imatrix.h"
-#include "support/arch_checkpoint.h"
-#include "support/expect_error.h"
-#include "support/scratch_folder.h"
 #include "support/silent_progress.h"
+#include "unit/pipeline/small_models.h"
 
 namespace qtz {
 namespace {
 
-GgufModel made(const std::string& name, const test::ScratchFolder& scratch) {
-  return open_model(test::write_checkpoint(test::arch_data_folder() / name, scratch.path()), ModelOptions{});
-}
-
-std::vector<std::uint32_t> some_tokens(std::size_t count) {
-  std::vector<std::uint32_t> tokens;
-  for (std::size_t i = 0; i < count; ++i) tokens.push_back(static_cast<std::uint32_t>(i * 7919 % 2000));
-  return tokens;
-}
+using test::small_model;
+using test::some_tokens;
 
 Calibration run(const GgufModel& model, std::size_t tokens, unsigned threads = 0, bool output = false) {
   test::SilentProgress progress;
@@ -35,7 +26,7 @@ Calibration run(const GgufModel& model, std::size_t tokens, unsigned threads = 0
 
 TEST(Calibrate, sees_every_token_go_into_every_matrix) {
   const test::ScratchFolder scratch;
-  const Calibration found = run(made("llama", scratch), 100);
+  const Calibration found = run(small_model("llama", scratch), 100);
   EXPECT_EQ(found.windows, 3U);
   // Attention has four matrices and the MLP three, in each of two layers.
   ASSERT_EQ(found.statistics.entries().size(), 14U);
@@ -52,7 +43,7 @@ TEST(Calibrate, sees_every_token_go_into_every_matrix) {
 
 TEST(Calibrate, sums_are_those_of_the_normed_embedding) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("llama", scratch);
+  const GgufModel model = small_model("llama", scratch);
   const Calibration found = run(model, 64);
   // RMS norms make the mean of a row's squares 1 before their weights; the tiny model's weights are about 1.
   double sum = 0.0;
@@ -63,7 +54,7 @@ TEST(Calibrate, sums_are_those_of_the_normed_embedding) {
 
 TEST(Calibrate, counts_the_tokens_of_each_expert) {
   const test::ScratchFolder scratch;
-  const Calibration found = run(made("mixtral", scratch), 128);
+  const Calibration found = run(small_model("mixtral", scratch), 128);
   const auto& entry = found.statistics.entries().at("blk.0.ffn_down_exps.weight");
   ASSERT_EQ(entry.counts.size(), 4U);
   std::uint64_t total = 0;
@@ -73,7 +64,7 @@ TEST(Calibrate, counts_the_tokens_of_each_expert) {
 
 TEST(Calibrate, is_the_same_with_any_number_of_threads) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("qwen3-moe", scratch);
+  const GgufModel model = small_model("qwen3-moe", scratch);
   const Calibration one = run(model, 128, 1);
   const Calibration three = run(model, 128, 3);
   for (const auto& [name, entry] : one.statistics.entries()) {
@@ -83,7 +74,7 @@ TEST(Calibrate, is_the_same_with_any_number_of_threads) {
 
 TEST(Calibrate, collects_for_the_output_where_asked) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("llama", scratch);
+  const GgufModel model = small_model("llama", scratch);
   EXPECT_EQ(run(model, 64).statistics.entries().count("output.weight"), 0U);
   const Calibration found = run(model, 64, 0, true);
   ASSERT_EQ(found.statistics.entries().count("output.weight"), 1U);
@@ -92,7 +83,7 @@ TEST(Calibrate, collects_for_the_output_where_asked) {
 
 TEST(Calibrate, writes_what_the_reader_reads) {
   const test::ScratchFolder scratch;
-  const Calibration found = run(made("mixtral", scratch), 128);
+  const Calibration found = run(small_model("mixtral", scratch), 128);
   const auto path = scratch.path() / "made.gguf";
   write_importance_matrix(found, {"text.txt"}, path, OutputOptions{});
   const ImportanceMatrix matrix(path);

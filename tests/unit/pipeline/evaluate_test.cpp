@@ -5,28 +5,15 @@
 #include <cmath>
 
 #include "pipeline/token_scores.h"
-#include "support/arch_checkpoint.h"
 #include "support/expect_error.h"
-#include "support/scratch_folder.h"
 #include "support/silent_progress.h"
+#include "unit/pipeline/small_models.h"
 
 namespace qtz {
 namespace {
 
-GgufModel made(const std::string& name, const test::ScratchFolder& scratch) {
-  return open_model(test::write_checkpoint(test::arch_data_folder() / name, scratch.path()), ModelOptions{});
-}
-
-/// Made-up tokens of a text, the same every time.
-std::vector<std::uint32_t> some_tokens(std::size_t count) {
-  std::vector<std::uint32_t> tokens;
-  std::uint32_t state = 1;
-  for (std::size_t i = 0; i < count; ++i) {
-    state = state * 1664525U + 1013904223U;
-    tokens.push_back((state >> 16) % 2000U);
-  }
-  return tokens;
-}
+using test::small_model;
+using test::some_tokens;
 
 EvaluationOptions windows_of(std::uint64_t context, unsigned threads = 0) {
   EvaluationOptions options;
@@ -44,7 +31,7 @@ Evaluations run(std::vector<const GgufModel*> candidates, const GgufModel* refer
 
 TEST(Evaluate, scores_the_second_half_of_every_window) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("llama", scratch);
+  const GgufModel model = small_model("llama", scratch);
   const std::vector<std::uint32_t> tokens = some_tokens(100);
   const Evaluations found = run({&model}, nullptr, tokens, windows_of(32));
   EXPECT_EQ(found.windows, 3U);
@@ -59,7 +46,7 @@ TEST(Evaluate, scores_the_second_half_of_every_window) {
 
 TEST(Evaluate, is_the_same_with_any_number_of_threads) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("qwen3", scratch);
+  const GgufModel model = small_model("qwen3", scratch);
   const std::vector<std::uint32_t> tokens = some_tokens(300);
   const double one = run({&model}, nullptr, tokens, windows_of(64, 1)).candidates[0].perplexity.value;
   const double three = run({&model}, nullptr, tokens, windows_of(64, 3)).candidates[0].perplexity.value;
@@ -68,7 +55,7 @@ TEST(Evaluate, is_the_same_with_any_number_of_threads) {
 
 TEST(Evaluate, finds_no_divergence_of_a_model_from_itself) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("llama", scratch);
+  const GgufModel model = small_model("llama", scratch);
   const Evaluations found = run({&model, &model}, &model, some_tokens(128), windows_of(32));
   ASSERT_EQ(found.candidates.size(), 2U);
   for (const Evaluation& each : found.candidates) {
@@ -82,8 +69,8 @@ TEST(Evaluate, finds_no_divergence_of_a_model_from_itself) {
 
 TEST(Evaluate, finds_another_model_to_diverge) {
   const test::ScratchFolder scratch;
-  const GgufModel reference = made("llama", scratch);
-  const GgufModel other = made("llama-bias", scratch);
+  const GgufModel reference = small_model("llama", scratch);
+  const GgufModel other = small_model("llama-bias", scratch);
   EvaluationOptions options = windows_of(32);
   options.worst = 3;
   const Evaluations found = run({&other}, &reference, some_tokens(128), options);
@@ -99,7 +86,7 @@ TEST(Evaluate, finds_another_model_to_diverge) {
 
 TEST(Evaluate, refuses_texts_and_windows_that_do_not_fit) {
   const test::ScratchFolder scratch;
-  const GgufModel model = made("llama", scratch);
+  const GgufModel model = small_model("llama", scratch);
   const auto refuse = [&](ErrorKind kind, const std::string& piece, std::size_t tokens,
                           EvaluationOptions options) {
     test::expect_error(kind, piece, [&] { run({&model}, nullptr, some_tokens(tokens), options); });
