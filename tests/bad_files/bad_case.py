@@ -64,6 +64,11 @@ class Bounds:
         return case.memory * 2 + 600 * MB if self.sanitized else case.memory
 
     @property
+    def budget(self):
+        """What --max-memory is given in the place of 256M: sanitizers hold about that much before anything runs."""
+        return "1G" if self.sanitized else "256M"
+
+    @property
     def seconds(self):  # a hang is a hang; nothing here comes near
         return 300 if self.sanitized else 60
 
@@ -165,6 +170,7 @@ def check(case, qtz, folder, bounds, show=False):
     before = listing(folder)
     fields = {"in": shlex.quote(str(folder / case.input)), "out": shlex.quote(str(folder / "out" / "x.gguf"))}
     fields["folder"] = shlex.quote(str(folder))
+    fields["budget"] = bounds.budget
     problems, said = [], ""
     for command in case.commands:
         arguments = shlex.split(command.format(**fields))

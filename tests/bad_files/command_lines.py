@@ -63,7 +63,7 @@ def shards(count):
 LONG = "a" * 100000
 
 CASES = [
-    Case("S08", "plan of 140 GB in 256 MB", huge, NAME, (PLAN + "--max-memory 256M --threads 2",), 0, "= Q4_0"),
+    Case("S08", "plan of 140 GB in 256 MB", huge, NAME, (PLAN + "--max-memory {budget} --threads 2",), 0, "= Q4_0"),
     Case("S08", "memory for nothing", huge, NAME, (PLAN + "--max-memory 1M --threads 2", RUN + "--max-memory 1M --threads 2"), 8, "--max-memory is 1.00 MB"),
     Case("S09", "16 shards where 14 files may be open", shards(16), "model", (PLAN + "--threads 2", RUN + "--threads 2"), 8, "ulimit -n", limits=(("RLIMIT_NOFILE", 14),)),
     Case("S09", "4 shards where 14 files may be open", shards(4), "model", (RUN + "--threads 2", "verify {out} --source {in}"), 0, "ok", limits=(("RLIMIT_NOFILE", 14),)),
