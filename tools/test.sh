@@ -2,9 +2,9 @@
 # Installs what is missing, builds, and runs the tests; ends with ctest's summary.
 #
 # Usage: tools/test.sh [--all]
-#   --all   also: every unit test under ASan+UBSan and under TSan, a build and test run with clang++, static analysis, a
-#           fault at every call, the fuzz targets for 20 seconds each, and the heavy peers (transformers, torch, tokenizers,
-#           sentencepiece; about 2 GB of packages in .venv-interop-heavy)
+#   --all   also: unit tests and command lines under ASan+UBSan, the parallel floors under TSan, a build and test run with
+#           clang++, static analysis, a fault at every call, the fuzz targets for 20 seconds each, and the heavy peers
+#           (transformers, torch, tokenizers, sentencepiece; about 2 GB of packages in .venv-interop-heavy)
 # Environment: QTZ_SHARED, the folder with the large test data (default ../shared); what needs it skips without it.
 set -euo pipefail
 
@@ -45,8 +45,8 @@ bash tests/interop/setup_venv.sh .venv-interop || echo "interop tests will be sk
 if $all; then
   say "heavy peers: transformers, torch, tokenizers, sentencepiece"
   bash tests/interop/setup_venv.sh --heavy .venv-interop-heavy || echo "heavy interop tests will be skipped: their packages cannot be had"
-  say "unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  bash tools/sanitize.sh
+  say "unit tests and command lines under AddressSanitizer and UndefinedBehaviorSanitizer"
+  bash tools/sanitize.sh --all
   say "unit tests of the parallel floors under ThreadSanitizer"
   build_and_test build/tsan -L '^unit\.(core|pipeline)$' --no-tests=error -- -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DQTZ_SANITIZE=thread"
   say "fuzz targets"
