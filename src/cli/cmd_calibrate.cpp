@@ -25,6 +25,7 @@ struct CalibrateFlags {
   bool process_output = false;
   bool force = false;
   std::string threads;
+  std::string max_memory;
   std::string backend;
 };
 
@@ -63,6 +64,7 @@ ExitCode run(const CalibrateFlags& flags, Console& console) {
   options.chunks = parse_count("--chunks", flags.chunks, 0, kMostTokens);
   options.process_output = flags.process_output;
   options.threads = parse_threads(flags.threads);
+  options.max_memory = parse_size("--max-memory", flags.max_memory);
   if (encoder.add_bos()) options.bos = encoder.bos();
 
   const Calibration found = calibrate(model, tokens, options, backend, console.progress(), cancel_token());
@@ -95,6 +97,9 @@ Command setup_calibrate(CLI::App& root) {
              "also what goes into output.weight, where the model has one");
   add_switch(*app, "--force", flags->force, "Output", "replace FILE if it exists");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
+  add_value(*app, "--max-memory", flags->max_memory, "SIZE", "Resources",
+            "use no more memory than this, for example 8G; states of the text that have no room are kept\n"
+            "in a file in $TMPDIR or /var/tmp (default: what the machine has left)");
   add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
   set_examples(*app,
                "qtz calibrate ./model --data calibration.txt -o imatrix.gguf\n"

@@ -26,6 +26,7 @@ struct EvalFlags {
   std::string worst;
   bool json = false;
   std::string threads;
+  std::string max_memory;
   std::string backend;
 };
 
@@ -55,6 +56,7 @@ EvaluationOptions make_options(const EvalFlags& flags, const TextEncoder& encode
   options.chunks = parse_count("--chunks", flags.chunks, 0, kMostTokens);
   options.worst = parse_count("--worst", flags.worst, options.worst, kMostTokens);
   options.threads = parse_threads(flags.threads);
+  options.max_memory = parse_size("--max-memory", flags.max_memory);
   if (encoder.add_bos()) options.bos = encoder.bos();
   return options;
 }
@@ -117,6 +119,9 @@ Command setup_eval(CLI::App& root) {
             "how many of the worst predictions are shown (default: 10)");
   add_switch(*app, "--json", flags->json, "Output", "machine-readable");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
+  add_value(*app, "--max-memory", flags->max_memory, "SIZE", "Resources",
+            "use no more memory than this, for example 8G; states of the text that have no room are kept\n"
+            "in a file in $TMPDIR or /var/tmp (default: what the machine has left)");
   add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
   set_examples(*app,
                "qtz eval model-Q4_K_M.gguf --data wiki.test.raw\n"

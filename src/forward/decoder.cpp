@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "forward/decoder_memory.h"
 #include "forward/elementwise.h"
+#include "forward/embedding.h"
 #include "forward/layer_run.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
@@ -22,7 +25,20 @@ struct Decoder::Parts {
   unsigned threads;
   const CancelToken& cancel;
   Weights weights;
-  Matrix output;  ///< read at the first logits
+  std::uint64_t kept = std::numeric_limits<std::uint64_t>::max();
+  /// Of kOutputRows rows each, those of the first `kept` bytes once they were read.
+  std::vector<Matrix> output;
+
+  std::string output_name() const {
+    return weights.has("output.weight") ? "output.weight" : "token_embd.weight";
+  }
+  Matrix read_output(std::uint64_t first) const {
+    const std::uint64_t rows = weights.shape(output_name()).rows();
+    return weights.read_rows_alone(output_name(), first, std::min(kOutputRows, rows - first));
+  }
+  bool keeps_output(std::uint64_t part) const {
+    return part < kept / (kOutputRows * graph.width * sizeof(float));
+  }
 };
 
 namespace {
@@ -79,15 +95,14 @@ void run_one_after_the_other(const LayerRun& run, Matrix& state) {
 }
 
 /// The next texts of a batch that are run at a time, and the first one's first token. At least one; what they
-/// need beside the weights is some times kTokens rows of the widest matrix.
+/// need beside the weights is some times kTokensAtATime rows of the widest matrix.
 std::pair<Batch, std::uint64_t> take_texts(const Batch& batch, std::uint64_t& text) {
-  constexpr std::uint64_t kTokens = 2048;
   const std::uint64_t first = batch.starts[text];
   Batch piece;
   do {
     piece.starts.push_back(batch.starts[text] - first);
     ++text;
-  } while (text < batch.texts() && batch.end_of(text) - first <= kTokens);
+  } while (text < batch.texts() && batch.end_of(text) - first <= kTokensAtATime);
   const auto begin = batch.tokens.begin();
   piece.tokens.assign(begin + static_cast<std::ptrdiff_t>(first),
                       begin + static_cast<std::ptrdiff_t>(batch.end_of(text - 1)));
@@ -111,6 +126,12 @@ Decoder::Decoder(const GgufModel& model, const Backend& backend, const DecoderOp
                                               " does not belong to a model of width " +
                                               std::to_string(parts_->graph.width));
   }
+  const Shape& output = weights.shape(parts_->output_name());
+  if (output.rank() != 2 || output != embedding) {
+    throw Error(ErrorKind::input_invalid, "tensor '" + parts_->output_name() + "' " + output.to_string() +
+                                              " does not fit the embedding " + embedding.to_string());
+  }
+  parts_->output.resize((output.rows() + kOutputRows - 1) / kOutputRows);
   require_blas();
 }
 
@@ -132,64 +153,45 @@ std::uint64_t Decoder::context() const noexcept {
   return parts_->graph.context;
 }
 
-std::vector<float> Decoder::embed(const Batch& batch) const {
-  const Parts& parts = *parts_;
-  Matrix state{batch.size(), width(), std::vector<float>(batch.size() * width())};
-  for (const std::uint32_t token : batch.tokens) {
-    if (token >= vocabulary()) {
-      throw Error(ErrorKind::input_invalid, "token " + std::to_string(token) + " is beyond the " +
-                                                std::to_string(vocabulary()) + " rows of the embedding");
-    }
-  }
-  const auto scale = static_cast<float>(parts.graph.embedding_scale);
-  parallel_for(batch.size(), parts.threads, parts.cancel, [&](unsigned, std::uint64_t i) {
-    const Matrix row = parts.weights.read_rows("token_embd.weight", batch.tokens[i], 1);
-    for (std::uint64_t c = 0; c < state.cols; ++c) state.row(i)[c] = row.values[c] * scale;
-  });
-  if (parts.weights.has("position_embd.weight")) {
-    const Matrix positions = parts.weights.read("position_embd.weight");
-    if (positions.cols != state.cols) {
-      throw Error(ErrorKind::input_invalid, "tensor 'position_embd.weight' has rows of " +
-                                                std::to_string(positions.cols) + " in a model of width " +
-                                                std::to_string(state.cols));
-    }
-    for (std::uint64_t text = 0; text < batch.texts(); ++text) {
-      for (std::uint64_t i = batch.starts[text]; i < batch.end_of(text); ++i) {
-        const std::uint64_t position = i - batch.starts[text];
-        if (position >= positions.rows) {
-          throw Error(ErrorKind::input_invalid, "the model has positions up to " +
-                                                    std::to_string(positions.rows) +
-                                                    " only; choose a shorter context");
-        }
-        for (std::uint64_t c = 0; c < state.cols; ++c) state.row(i)[c] += positions.row(position)[c];
-      }
-    }
-  }
-  if (parts.weights.has("token_embd_norm.weight")) {
-    const std::vector<float> weight = parts.weights.vector_if("token_embd_norm.weight", state.cols);
-    const std::vector<float> bias = parts.weights.vector_if("token_embd_norm.bias", state.cols);
-    for (std::uint64_t r = 0; r < state.rows; ++r) {
-      norm_row({state.row(r), state.cols}, parts.graph.norm, parts.graph.epsilon, weight, bias);
-    }
-  }
-  return std::move(state.values);
+DecoderMemory Decoder::memory(const Batch& batch, unsigned threads) const {
+  return memory_of(parts_->graph, parts_->weights, batch, threads);
 }
 
-void Decoder::run_layer(std::uint64_t layer, const Batch& batch, std::vector<float>& states,
+void Decoder::limit_kept(std::uint64_t bytes) noexcept {
+  parts_->kept = bytes;
+}
+
+void Decoder::set_threads(unsigned threads) noexcept {
+  parts_->threads = threads;
+  parts_->weights.set_threads(threads);
+}
+
+States Decoder::embed(const Batch& batch, StatePlace place) const {
+  const Parts& parts = *parts_;
+  const Embedding embedding(parts.graph, parts.weights, parts.threads, parts.cancel);
+  States states(batch.size(), width(), place);
+  for (std::uint64_t text = 0; text < batch.texts();) {
+    const auto [piece, first] = take_texts(batch, text);
+    states.write(first, piece.size(), embedding.rows_of(piece).values.data());
+  }
+  return states;
+}
+
+void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
                         ActivationStatistics* statistics) const {
   const Parts& parts = *parts_;
-  LayerWeights weights(parts.weights);
+  LayerWeights weights(parts.weights, parts.kept);
   for (std::uint64_t text = 0; text < batch.texts();) {
     const auto [piece, first] = take_texts(batch, text);
     const LayerRun run{parts.graph, weights, piece, layer, parts.threads, parts.cancel, statistics};
-    float* const place = states.data() + first * width();
-    Matrix state{piece.size(), width(), std::vector<float>(place, place + piece.size() * width())};
+    Matrix state{piece.size(), width(), std::vector<float>(piece.size() * width())};
+    states.read(first, piece.size(), state.values.data());
     if (is_parallel(run)) {
       run_parallel(run, state);
     } else {
       run_one_after_the_other(run, state);
     }
-    std::copy(state.values.begin(), state.values.end(), place);
+    states.write(first, piece.size(), state.values.data());
   }
 }
 
@@ -197,39 +199,41 @@ void Decoder::logits(std::span<const float> states, std::vector<float>& out,
                      ActivationStatistics* statistics) {
   Parts& parts = *parts_;
   const std::uint64_t rows = states.size() / width();
-  if (parts.output.empty()) {
-    const bool tied = !parts.weights.has("output.weight");
-    parts.output = parts.weights.read(tied ? "token_embd.weight" : "output.weight");
-  }
-  const Batch none;
-  LayerWeights no_layer(parts.weights);
-  const LayerRun run{parts.graph, no_layer, none, 0, parts.threads, parts.cancel};
   Matrix state{rows, width(), std::vector<float>(states.begin(), states.end())};
   const std::vector<float> weight = parts.weights.vector_if("output_norm.weight", width());
   const std::vector<float> bias = parts.weights.vector_if("output_norm.bias", width());
-  for_row_pieces(run, rows, [&](std::uint64_t first, std::uint64_t count) {
-    for (std::uint64_t r = first; r < first + count; ++r) {
-      norm_row({state.row(r), state.cols}, parts.graph.norm, parts.graph.epsilon, weight, bias);
-    }
+  parallel_for(rows, parts.threads, parts.cancel, [&](unsigned, std::uint64_t r) {
+    norm_row({state.row(r), state.cols}, parts.graph.norm, parts.graph.epsilon, weight, bias);
   });
   if (statistics != nullptr && parts.weights.has("output.weight")) {
     statistics->add("output.weight", {state.values.data(), state.rows, state.cols}, 0, 1, parts.threads,
                     parts.cancel);
   }
-  Matrix result =
-      product(run, state, parts.output, parts.weights.vector_if("output.bias", parts.output.rows));
+
+  const std::uint64_t tokens = vocabulary();
+  const std::vector<float> output_bias = parts.weights.vector_if("output.bias", tokens);
   const auto scale = static_cast<float>(parts.graph.logit_scale);
   const auto cap = static_cast<float>(parts.graph.logit_cap);
-  if (scale != 1.0f || cap > 0.0f) {
-    for_row_pieces(run, rows, [&](std::uint64_t first, std::uint64_t count) {
-      for (std::uint64_t i = first * result.cols; i < (first + count) * result.cols; ++i) {
-        float& logit = result.values[i];
+  out.resize(rows * tokens);
+  parallel_for(parts.output.size(), parts.threads, parts.cancel, [&](unsigned, std::uint64_t i) {
+    const std::uint64_t first = i * kOutputRows;
+    Matrix& kept = parts.output[i];
+    Matrix read;
+    if (kept.empty()) read = parts.read_output(first);
+    const Matrix& weights = kept.empty() ? read : kept;
+    float* const column = out.data() + first;
+    multiply_transposed({state.values.data(), state.cols}, {weights.values.data(), weights.cols}, column,
+                        tokens, rows, weights.rows, state.cols);
+    for (std::uint64_t r = 0; r < rows; ++r) {
+      for (std::uint64_t c = 0; c < weights.rows; ++c) {
+        float& logit = column[r * tokens + c];
+        if (!output_bias.empty()) logit += output_bias[first + c];
         logit *= scale;
         if (cap > 0.0f) logit = cap * std::tanh(logit / cap);
       }
-    });
-  }
-  out = std::move(result.values);
+    }
+    if (kept.empty() && parts.keeps_output(i)) kept = std::move(read);
+  });
 }
 
 }  // namespace qtz

@@ -136,6 +136,14 @@ MlpWeights read_expert_mlp(const LayerRun& run, std::uint64_t expert, std::uint6
           experts};
 }
 
+/// Done with an expert's matrices for this piece of the batch.
+void give_back_expert(const LayerRun& run, std::uint64_t expert) {
+  for (const std::string_view part : {"ffn_gate_exps", "ffn_up_exps", "ffn_gate_up_exps", "ffn_down_exps"}) {
+    const std::string name = run.name(part) + ".weight";
+    if (run.weights.has(name)) run.weights.give_back(name, expert * run.weights.shape(name)[1]);
+  }
+}
+
 void add_shared_experts(const LayerRun& run, const Matrix& in, Matrix& out) {
   if (!run.has("ffn_up_shexp")) return;
   const Matrix shared = run_mlp(run, read_mlp(run, "_shexp"), in);
@@ -208,6 +216,7 @@ Matrix mix_experts(const LayerRun& run, const Matrix& in) {
     Matrix part{own.size(), in.cols, std::vector<float>(own.size() * in.cols)};
     for (std::size_t i = 0; i < own.size(); ++i) std::copy_n(in.row(own[i].token), in.cols, part.row(i));
     const Matrix result = run_mlp(run, read_expert_mlp(run, expert, experts), part);
+    give_back_expert(run, expert);
     for_row_pieces(run, own.size(), [&](std::uint64_t first, std::uint64_t count) {
       for (std::uint64_t i = first; i < first + count; ++i) {
         float* row = out.row(own[i].token);

@@ -32,7 +32,8 @@ Matrix Weights::read(const std::string& name) const {
   return read_rows(name, 0, shape(name).rows());
 }
 
-Matrix Weights::read_rows(const std::string& name, std::uint64_t first, std::uint64_t count) const {
+Matrix Weights::read_rows(const std::string& name, std::uint64_t first, std::uint64_t count,
+                          unsigned threads) const {
   const TensorExpr& expr = *find(name).expr;
   const DType type = expr.dtype();
   if (!backend_.can_decode(type)) {
@@ -44,7 +45,7 @@ Matrix Weights::read_rows(const std::string& name, std::uint64_t first, std::uin
   out.values.resize(count * out.cols);
   if (out.values.empty()) return out;
   const std::uint64_t rows = std::max<std::uint64_t>(1, kPiece / out.cols);
-  parallel_for((count + rows - 1) / rows, threads_, cancel_, [&](unsigned, std::uint64_t piece) {
+  parallel_for((count + rows - 1) / rows, threads, cancel_, [&](unsigned, std::uint64_t piece) {
     const std::uint64_t begin = piece * rows;
     const std::uint64_t taken = std::min(rows, count - begin);
     std::vector<std::byte> stored(taken * row_bytes(type, out.cols));
@@ -67,8 +68,18 @@ std::vector<float> Weights::vector_if(const std::string& name, std::uint64_t len
 
 const Matrix& LayerWeights::read_rows(const std::string& name, std::uint64_t first, std::uint64_t count) {
   const auto [place, is_new] = kept_.try_emplace({name, first});
-  if (is_new) place->second = all_.read_rows(name, first, count);
+  if (is_new) {
+    place->second = all_.read_rows(name, first, count);
+    bytes_ += place->second.values.size() * sizeof(float);
+  }
   return place->second;
+}
+
+void LayerWeights::give_back(const std::string& name, std::uint64_t first) {
+  const auto place = kept_.find({name, first});
+  if (place == kept_.end() || bytes_ <= limit_) return;
+  bytes_ -= place->second.values.size() * sizeof(float);
+  kept_.erase(place);
 }
 
 const Matrix& LayerWeights::read_if(const std::string& name) {

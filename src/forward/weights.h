@@ -33,15 +33,24 @@ class Weights {
   /// Outermost first. Throws input_invalid when there is no such tensor.
   const Shape& shape(const std::string& name) const { return find(name).expr->shape(); }
 
+  const std::unordered_map<std::string, const ModelTensor*>& tensors() const noexcept { return tensors_; }
+  void set_threads(unsigned threads) noexcept { threads_ = threads; }
+
   /// The whole tensor, every dimension but the last in `rows`.
   Matrix read(const std::string& name) const;
-  /// Some rows of it.
-  Matrix read_rows(const std::string& name, std::uint64_t first, std::uint64_t count) const;
+  /// Some rows of it, on all threads or on the caller's.
+  Matrix read_rows(const std::string& name, std::uint64_t first, std::uint64_t count) const {
+    return read_rows(name, first, count, threads_);
+  }
+  Matrix read_rows_alone(const std::string& name, std::uint64_t first, std::uint64_t count) const {
+    return read_rows(name, first, count, 1);
+  }
   /// A vector as it is; empty when there is no such tensor. Throws input_invalid for another length.
   std::vector<float> vector_if(const std::string& name, std::uint64_t length) const;
 
  private:
   const ModelTensor& find(const std::string& name) const;
+  Matrix read_rows(const std::string& name, std::uint64_t first, std::uint64_t count, unsigned threads) const;
 
   std::unordered_map<std::string, const ModelTensor*> tensors_;
   const Backend& backend_;
@@ -53,7 +62,8 @@ class Weights {
 /// For one thread.
 class LayerWeights {
  public:
-  explicit LayerWeights(const Weights& all) : all_(all) {}
+  /// `limit`: matrices that are given back are kept while no more bytes are kept.
+  LayerWeights(const Weights& all, std::uint64_t limit) : all_(all), limit_(limit) {}
 
   bool has(const std::string& name) const { return all_.has(name); }
   const Shape& shape(const std::string& name) const { return all_.shape(name); }
@@ -64,9 +74,14 @@ class LayerWeights {
   const Matrix& read_rows(const std::string& name, std::uint64_t first, std::uint64_t count);
   const std::vector<float>& vector_if(const std::string& name, std::uint64_t length);
 
+  /// The caller is done with these rows, as it read them: they go where more than the limit is kept.
+  void give_back(const std::string& name, std::uint64_t first);
+
  private:
   const Weights& all_;
-  /// By name and first row; references stay good.
+  std::uint64_t limit_;
+  std::uint64_t bytes_ = 0;
+  /// By name and first row; references stay good until their rows are given back.
   std::map<std::pair<std::string, std::uint64_t>, Matrix> kept_;
 };
 

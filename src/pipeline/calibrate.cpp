@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "pipeline/forward_budget.h"
 #include "pipeline/windows.h"
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
@@ -39,13 +40,40 @@ void require_finite(const ActivationStatistics& statistics) {
   }
 }
 
-void run_output(Decoder& decoder, std::span<const float> states, ActivationStatistics& statistics) {
+void run_output(Decoder& decoder, const States& states, ActivationStatistics& statistics) {
   std::vector<float> logits;
-  const std::uint64_t piece = kRows * decoder.width();
-  for (std::uint64_t first = 0; first < states.size(); first += piece) {
-    decoder.logits(states.subspan(first, std::min<std::uint64_t>(piece, states.size() - first)), logits,
-                   &statistics);
+  std::vector<float> rows;
+  for (std::uint64_t first = 0; first < states.rows(); first += kRows) {
+    const std::uint64_t count = std::min(kRows, states.rows() - first);
+    rows.resize(count * states.width());
+    states.read(first, count, rows.data());
+    decoder.logits(rows, logits, &statistics);
   }
+}
+
+/// The sums of all matrices, at the most, and the file that is made of them.
+std::uint64_t bytes_of_statistics(const GgufModel& model) {
+  constexpr std::uint64_t kBytes = sizeof(double) + 2 * sizeof(float);
+  std::uint64_t columns = 0;
+  for (const ModelTensor& tensor : model.tensors) {
+    const Shape& shape = tensor.expr->shape();
+    if (shape.rank() == 2) columns += shape.cols();
+    if (shape.rank() == 3) columns += shape[0] * shape.cols();
+  }
+  return columns * kBytes;
+}
+
+ForwardBudget share(Decoder& decoder, const GgufModel& model, const Batch& batch,
+                    const CalibrationOptions& options, Progress& progress) {
+  ForwardNeed need;
+  need.states = batch.size() * decoder.width() * sizeof(float);
+  need.logit_rows = options.process_output ? kRows : 0;
+  need.rest = bytes_of_statistics(model);
+  Decoder* const decoders[] = {&decoder};
+  const ForwardBudget budget =
+      share_memory(decoders, batch, need, options.threads, options.max_memory, progress);
+  decoder.limit_kept(budget.kept);
+  return budget;
 }
 
 /// The two tensors of each entry, in the order of their names.
@@ -80,8 +108,9 @@ Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tok
   Calibration calibration;
   calibration.windows = batch.texts();
   calibration.context = options.context;
+  const ForwardBudget budget = share(decoder, model, batch, options, progress);
   progress.begin("calibrating", bytes, decoder.layers());
-  std::vector<float> states = decoder.embed(batch);
+  States states = decoder.embed(batch, budget.place);
   for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) {
     cancel.poll();
     decoder.run_layer(layer, batch, states, &calibration.statistics);

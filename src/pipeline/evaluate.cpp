@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "pipeline/forward_budget.h"
 #include "pipeline/token_scores.h"
 #include "pipeline/windows.h"
 #include "qtz/core/error.h"
@@ -20,9 +21,12 @@ constexpr std::uint64_t kRows = 256;
 /// a window before them.
 struct Windows {
   Batch batch;
-  std::vector<std::uint64_t> rows;  ///< of the batch, that predict what counts
-  std::vector<std::uint32_t> next;  ///< the token that follows each
+  std::uint64_t first;              ///< token of a window that predicts what counts
+  std::uint64_t scored;             ///< so many from there do
+  std::vector<std::uint32_t> next;  ///< the token that follows each of all windows'
   std::vector<std::uint64_t> at;    ///< its index in the text
+
+  std::uint64_t rows() const noexcept { return next.size(); }
 };
 
 Windows cut(std::span<const std::uint32_t> tokens, const EvaluationOptions& options) {
@@ -32,11 +36,13 @@ Windows cut(std::span<const std::uint32_t> tokens, const EvaluationOptions& opti
     throw Error(ErrorKind::usage,
                 "a window of " + std::to_string(length) + " tokens is too short to score half of it");
   }
-  Windows windows;
-  windows.batch = cut_windows(tokens, {length, options.chunks, options.bos});
+  Windows windows{cut_windows(tokens, {length, options.chunks, options.bos}),
+                  length / 2,
+                  length - 1 - length / 2,
+                  {},
+                  {}};
   for (const std::uint64_t start : windows.batch.starts) {
     for (std::uint64_t i = length / 2; i + 1 < length; ++i) {
-      windows.rows.push_back(start + i);
       windows.next.push_back(tokens[start + i + 1]);
       windows.at.push_back(start + i + 1);
     }
@@ -47,23 +53,24 @@ Windows cut(std::span<const std::uint32_t> tokens, const EvaluationOptions& opti
 /// A model, and its states where predictions count: [rows, width].
 struct Runner {
   std::unique_ptr<Decoder> decoder;
-  std::vector<float> states;
+  std::optional<States> states;
   ScoredTokens scores;
 };
 
-void run_layers(Runner& runner, const GgufModel& model, const Windows& windows, Progress& progress,
-                const CancelToken& cancel) {
-  std::vector<float> states = runner.decoder->embed(windows.batch);
+void run_layers(Runner& runner, const GgufModel& model, const Windows& windows, StatePlace place,
+                Progress& progress, const CancelToken& cancel) {
+  States states = runner.decoder->embed(windows.batch, place);
   for (std::uint64_t layer = 0; layer < runner.decoder->layers(); ++layer) {
     cancel.poll();
     runner.decoder->run_layer(layer, windows.batch, states);
     progress.advance(layer_bytes(model, layer));
     progress.tensor_done("layer " + std::to_string(layer));
   }
-  const std::uint64_t width = runner.decoder->width();
-  runner.states.resize(windows.rows.size() * width);
-  for (std::size_t i = 0; i < windows.rows.size(); ++i) {
-    std::copy_n(states.data() + windows.rows[i] * width, width, runner.states.data() + i * width);
+  runner.states.emplace(windows.rows(), states.width(), place);
+  std::vector<float> rows(windows.scored * states.width());
+  for (std::uint64_t window = 0; window < windows.batch.texts(); ++window) {
+    states.read(windows.batch.starts[window] + windows.first, windows.scored, rows.data());
+    runner.states->write(window * windows.scored, windows.scored, rows.data());
   }
 }
 
@@ -79,9 +86,9 @@ class Scorer {
         cancel_(cancel) {
     for (std::size_t i = 0; i < runners.size(); ++i) {
       ScoredTokens& scores = runners[i].scores;
-      scores.logarithms.resize(windows.rows.size());
-      scores.likeliest.resize(windows.rows.size());
-      if (has_reference && i > 0) scores.divergences.resize(windows.rows.size());
+      scores.logarithms.resize(windows.rows());
+      scores.likeliest.resize(windows.rows());
+      if (has_reference && i > 0) scores.divergences.resize(windows.rows());
     }
   }
 
@@ -89,9 +96,10 @@ class Scorer {
     std::vector<TokenScore> reference_scores(has_reference_ ? count : 0);
     for (std::size_t i = 0; i < runners_.size(); ++i) {
       Runner& runner = runners_[i];
-      const std::uint64_t width = runner.decoder->width();
       std::vector<float>& logits = has_reference_ && i == 0 ? reference_ : candidate_;
-      runner.decoder->logits(std::span(runner.states).subspan(first * width, count * width), logits);
+      states_.resize(count * runner.decoder->width());
+      runner.states->read(first, count, states_.data());
+      runner.decoder->logits(states_, logits);
       const std::uint64_t size = logits.size() / count;
       parallel_for(count, threads_, cancel_, [&](unsigned, std::uint64_t r) {
         const std::span<const float> row(logits.data() + r * size, size);
@@ -115,9 +123,34 @@ class Scorer {
   bool has_reference_;
   unsigned threads_;
   const CancelToken& cancel_;
+  std::vector<float> states_;
   std::vector<float> reference_;
   std::vector<float> candidate_;
 };
+
+/// Bytes that scores take: of each model and token, and sorted copies of one model's.
+std::uint64_t bytes_of_scores(std::uint64_t models, std::uint64_t rows) {
+  constexpr std::uint64_t kScores = 2 * sizeof(double) + sizeof(std::uint32_t);
+  constexpr std::uint64_t kSorted = 4 * sizeof(double);
+  constexpr std::uint64_t kWindows = sizeof(std::uint32_t) + sizeof(std::uint64_t);
+  return rows * (models * kScores + kSorted + kWindows);
+}
+
+ForwardBudget share(const std::vector<Runner>& runners, const Windows& windows,
+                    const EvaluationOptions& options, Progress& progress) {
+  std::vector<Decoder*> decoders;
+  ForwardNeed need;
+  std::uint64_t widest = 0;
+  for (const Runner& runner : runners) {
+    decoders.push_back(runner.decoder.get());
+    widest = std::max(widest, runner.decoder->width());
+    need.states += windows.rows() * runner.decoder->width() * sizeof(float);
+  }
+  need.states += windows.batch.size() * widest * sizeof(float);
+  need.logit_rows = 2 * kRows;
+  need.rest = bytes_of_scores(runners.size(), windows.rows());
+  return share_memory(decoders, windows.batch, need, options.threads, options.max_memory, progress);
+}
 
 void require_one_vocabulary(const std::vector<Runner>& runners) {
   for (const Runner& runner : runners) {
@@ -150,20 +183,25 @@ Evaluations evaluate(std::span<const GgufModel* const> candidates, const GgufMod
   std::uint64_t bytes = 0;
   for (const GgufModel* model : models) {
     const DecoderOptions decoder_options{.threads = options.threads};
-    runners.push_back({std::make_unique<Decoder>(*model, backend, decoder_options, cancel), {}, {}});
+    runners.push_back(
+        {std::make_unique<Decoder>(*model, backend, decoder_options, cancel), std::nullopt, {}});
     require_context(*runners.back().decoder, *model, options.context);
     layers += runners.back().decoder->layers();
     for (std::uint64_t i = 0; i < runners.back().decoder->layers(); ++i) bytes += layer_bytes(*model, i);
   }
   require_one_vocabulary(runners);
 
+  const ForwardBudget budget = share(runners, windows, options, progress);
   progress.begin("evaluating", bytes, layers);
-  for (std::size_t i = 0; i < runners.size(); ++i)
-    run_layers(runners[i], *models[i], windows, progress, cancel);
-  Scorer scorer(runners, windows, reference != nullptr, resolve_threads(options.threads), cancel);
-  for (std::uint64_t first = 0; first < windows.rows.size(); first += kRows) {
+  for (std::size_t i = 0; i < runners.size(); ++i) {
+    runners[i].decoder->limit_kept(budget.kept);
+    run_layers(runners[i], *models[i], windows, budget.place, progress, cancel);
+    runners[i].decoder->limit_kept(budget.kept / runners.size());
+  }
+  Scorer scorer(runners, windows, reference != nullptr, budget.threads, cancel);
+  for (std::uint64_t first = 0; first < windows.rows(); first += kRows) {
     cancel.poll();
-    scorer.score(first, std::min<std::uint64_t>(kRows, windows.rows.size() - first));
+    scorer.score(first, std::min<std::uint64_t>(kRows, windows.rows() - first));
   }
   progress.end();
 
@@ -173,7 +211,7 @@ Evaluations evaluate(std::span<const GgufModel* const> candidates, const GgufMod
     require_finite(runners[i], *models[i]);
     Evaluation evaluation;
     evaluation.perplexity = perplexity_of(runners[i].scores.logarithms);
-    evaluation.scored = windows.rows.size();
+    evaluation.scored = windows.rows();
     if (reference != nullptr && i == 0) {
       out.reference = std::move(evaluation);
       continue;

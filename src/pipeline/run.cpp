@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
-#include <fstream>
 #include <mutex>
 #include <set>
 
 #include "error_sample.h"
 #include "output_hashes.h"
 #include "qtz/core/error.h"
+#include "qtz/core/memory.h"
 #include "qtz/core/parallel.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/gguf_split.h"
@@ -51,26 +50,6 @@ unsigned useful_threads(const TileQueue& queue, unsigned threads) {
       std::clamp<std::uint64_t>(queue.size(), 1, std::max(1u, resolve_threads(threads))));
 }
 
-/// What this process holds in memory now; 0 where the system does not tell.
-std::uint64_t resident_bytes() {
-  std::ifstream file("/proc/self/status");
-  constexpr std::string_view kLabel = "VmRSS:";
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(kLabel)) continue;
-    const auto digits = line.find_first_of("0123456789");
-    std::uint64_t kilobytes = 0;
-    if (digits != std::string::npos)
-      std::from_chars(line.data() + digits, line.data() + line.size(), kilobytes);
-    return kilobytes * 1024;
-  }
-  return 0;
-}
-
-/// In whole megabytes, as --max-memory takes them, with room for what differs from run to run.
-std::string enough_for(std::uint64_t bytes) {
-  return std::to_string(bytes / 1'000'000 + 2) + "M";
-}
-
 /// As many threads as max_memory has room for, beside `more`.
 MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_memory, std::uint64_t more) {
   const std::uint64_t held = resident_bytes() + kRunBytes + more;
@@ -79,10 +58,8 @@ MemoryNeed need_of(const TileQueue& queue, unsigned threads, std::uint64_t max_m
     if (max_memory == 0 || bytes <= max_memory) return {fitting, bytes};
   }
   const std::uint64_t least = held + memory_of(queue, 1);
-  throw Error(ErrorKind::resource,
-              "this needs " + format_bytes(least) + " of memory with one thread, --max-memory is " +
-                  format_bytes(max_memory),
-              "--max-memory " + enough_for(least) + " is enough");
+  require_memory(least, max_memory);
+  return {1, least};
 }
 
 unsigned threads_within(const TileQueue& queue, const RunOptions& options, std::uint64_t more,

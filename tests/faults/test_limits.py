@@ -206,6 +206,25 @@ class Memory(FaultTestCase):
                     limit = int(re.search(rb"--max-memory (\d+)M is enough", refused.stderr)[1])
                     self.assertLessEqual(self.most_kilobytes(*command, f"{limit}M") * 1024, limit * 1_000_000)
 
+    def test_forward_pass_keeps_it_and_says_the_same(self):
+        text = self.place.root / "text.txt"
+        text.write_text("It was a long text, and nobody knew why. " * 500, encoding="utf-8")
+        matrix = self.place.root / "matrix.gguf"
+        model = self.place.root / "demo.gguf"
+        scenes.run("quantize", fixtures.DEMO, "--type", "F16", "-o", model)
+        for command in (("eval", model, "--data", text), ("calibrate", model, "--data", text, "--force", "-o", matrix)):
+            with self.subTest(command=command[0]):
+                free = scenes.run(*command)
+                self.assertEqual(free.returncode, 0, free.stderr)
+                made = matrix.read_bytes() if matrix.exists() else b""
+                refused = scenes.run(*command, "--max-memory", "1M")
+                self.assertEqual(refused.returncode, 8, refused.stderr)
+                limit = int(re.search(rb"--max-memory (\d+)M is enough", refused.stderr)[1])
+                self.assertLessEqual(self.most_kilobytes(*command, "--max-memory", f"{limit}M") * 1024, limit * 1_000_000)
+                self.assertEqual(scenes.run(*command, "--max-memory", f"{limit}M").stdout, free.stdout)
+                self.assertEqual(matrix.read_bytes() if matrix.exists() else b"", made)
+
+
 @unittest.skipIf(scenes.FEW, "a sanitizer has a heap of its own")
 class Allocations(FaultTestCase):
     """Memory that runs out at any allocation: exit 8 and nothing left, or, at the very end, everything there whole."""

@@ -12,6 +12,7 @@
 
 #include "qtz/core/progress.h"
 #include "qtz/forward/activation_statistics.h"
+#include "qtz/forward/states.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 
@@ -33,6 +34,13 @@ struct DecoderOptions {
   unsigned threads = 0;  ///< 0: all cores
 };
 
+/// Bytes of memory beside the states.
+struct DecoderMemory {
+  std::uint64_t layer;   ///< the largest layer's weights, with one expert
+  std::uint64_t piece;   ///< texts that are run at a time, beside their states
+  std::uint64_t output;  ///< parts of the output's weights that are there at a time
+};
+
 /// Immutable but for what a layer needs while it runs. The model, the backend and the token must outlive it.
 class Decoder {
  public:
@@ -49,17 +57,24 @@ class Decoder {
   std::uint64_t vocabulary() const noexcept;
   std::uint64_t context() const noexcept;  ///< that the model was trained with; 0: not known
 
+  /// At the most, with `threads` threads.
+  DecoderMemory memory(const Batch& batch, unsigned threads) const;
+
+  /// Matrices that are done with, of experts and of the output, are kept for the next texts while no more
+  /// than `bytes` are kept. At first there is no limit.
+  void limit_kept(std::uint64_t bytes) noexcept;
+  void set_threads(unsigned threads) noexcept;
+
   /// States before the first layer, [batch.size(), width()]. Throws input_invalid for a token beyond the
   /// vocabulary.
-  std::vector<float> embed(const Batch& batch) const;
+  States embed(const Batch& batch, StatePlace place) const;
 
   /// States after layer `layer`, in place. Reads the layer's weights.
   /// `statistics` collects what goes into each of the layer's matrices.
-  void run_layer(std::uint64_t layer, const Batch& batch, std::vector<float>& states,
+  void run_layer(std::uint64_t layer, const Batch& batch, States& states,
                  ActivationStatistics* statistics = nullptr) const;
 
-  /// Logits of rows of the states after the last layer, [rows, vocabulary()]. The output's weights are read
-  /// at the first call and kept.
+  /// Logits of rows of the states after the last layer, [rows, vocabulary()].
   /// `statistics` collects what goes into a matrix "output.weight"; a tied embedding is none.
   void logits(std::span<const float> states, std::vector<float>& out,
               ActivationStatistics* statistics = nullptr);

@@ -22,6 +22,7 @@ struct CalibrationOptions {
   std::optional<std::uint32_t> bos;  ///< replaces the first token of every window
   bool process_output = false;       ///< also what goes into output.weight
   unsigned threads = 0;              ///< 0: all cores
+  std::uint64_t max_memory = 0;      ///< bytes; 0: what the machine has left
 };
 
 struct Calibration {

@@ -19,6 +19,7 @@ struct EvaluationOptions {
   std::optional<std::uint32_t> bos;  ///< replaces the first token of every window
   std::uint64_t worst = 10;          ///< how many of the worst predictions are told
   unsigned threads = 0;              ///< 0: all cores
+  std::uint64_t max_memory = 0;      ///< bytes; 0: what the machine has left
 };
 
 /// A mean and the standard error of it.

@@ -77,13 +77,17 @@ double deviation(const std::vector<float>& found, const std::vector<float>& expe
 }
 
 /// All logits of one text.
-std::vector<float> run(const GgufModel& model, const Batch& batch) {
+std::vector<float> run(const GgufModel& model, const Batch& batch, StatePlace place = StatePlace::memory,
+                       std::uint64_t kept = 1 << 30) {
   const CancelToken cancel;
   Decoder decoder(model, select_backend(""), {.threads = 2}, cancel);
-  std::vector<float> states = decoder.embed(batch);
+  decoder.limit_kept(kept);
+  States states = decoder.embed(batch, place);
   for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) decoder.run_layer(layer, batch, states);
+  std::vector<float> rows(states.rows() * states.width());
+  states.read(0, states.rows(), rows.data());
   std::vector<float> logits;
-  decoder.logits(states, logits);
+  decoder.logits(rows, logits);
   return logits;
 }
 
@@ -152,6 +156,28 @@ TEST(Decoder, keeps_texts_apart) {
   Batch both{a, {0, a.size()}};
   both.tokens.insert(both.tokens.end(), b.begin(), b.end());
   EXPECT_LT(deviation(run(model, both), expected), 1e-5);
+}
+
+/// Texts of more tokens than are run at a time.
+Batch several_pieces() {
+  constexpr std::uint64_t kTexts = 3;
+  constexpr std::uint64_t kLength = 1000;
+  Batch batch;
+  for (std::uint64_t i = 0; i < kTexts * kLength; ++i) {
+    if (i % kLength == 0) batch.starts.push_back(i);
+    batch.tokens.push_back(static_cast<std::uint32_t>((i * i + 7 * i) % 251));
+  }
+  return batch;
+}
+
+TEST(Decoder, gives_the_same_logits_in_little_memory) {
+  test::ScratchFolder scratch;
+  const GgufModel model = open_model(
+      test::write_checkpoint(test::arch_data_folder() / "qwen3-moe", scratch.path()), ModelOptions{});
+  const Batch batch = several_pieces();
+  const std::vector<float> expected = run(model, batch);
+  EXPECT_EQ(run(model, batch, StatePlace::scratch_file, 0), expected);
+  EXPECT_EQ(run(model, batch, StatePlace::memory, 1 << 17), expected);
 }
 
 TEST(Decoder, names_what_it_cannot_run) {
