@@ -20,6 +20,10 @@ from support import DATA
 
 SHARED = pathlib.Path(os.environ.get("QTZ_SHARED") or DATA.parents[2] / "shared") / "data"
 
+# InternLM 3 puts a space before a text by the code beside its weights, whatever the model's file says.
+WITH_SPACE = {"internlm3"}
+# Added tokens take the place of pieces, of which the model's file knows nothing.
+REDEFINED = {"arctic"}
 # Gemma models put no space before a text. These folders say so as the model's class does, with a tokenizer that does.
 WITHOUT_SPACE = {"gemma", "gemma2", "gemma3", "gemma3n", "gemma4"}
 
@@ -127,6 +131,19 @@ class HubLibrary:
         return [*TEXTS, *texts, *([] if self.composes else DECOMPOSED)]
 
 
+def redefine_pieces(description, folder):
+    """Puts the added tokens of the configuration where it says, as pieces that are found before all others."""
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    kinds = sentencepiece_model_pb2.ModelProto.SentencePiece.Type
+    for id, token in sorted(config["added_tokens_decoder"].items(), key=lambda item: int(item[0])):
+        if int(id) == len(description.pieces):
+            description.pieces.add()
+        piece = description.pieces[int(id)]
+        if piece.piece != token["content"]:
+            piece.piece = token["content"]
+            piece.type = kinds.CONTROL if token["special"] else kinds.USER_DEFINED
+
+
 class SentencePieceLibrary:
     """`sentencepiece` on a tokenizer.model."""
 
@@ -135,6 +152,10 @@ class SentencePieceLibrary:
         description.ParseFromString((folder / "tokenizer.model").read_bytes())
         if not space:
             description.normalizer_spec.add_dummy_prefix = False
+        if folder.name in WITH_SPACE:
+            description.normalizer_spec.add_dummy_prefix = True
+        if folder.name in REDEFINED:
+            redefine_pieces(description, folder)
         self.removes_spaces = description.normalizer_spec.remove_extra_whitespaces
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=description.SerializeToString())
         self.size = self.processor.vocab_size()

@@ -13,6 +13,9 @@ bool is_phi3(const KvList& keys) {
   const std::string name = ascii_lower(text_key(keys, "general.name").value_or(""));
   return name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
 }
+/// An added token that is not special; the converter takes it for the ordinary one that the vocabulary has,
+/// too.
+constexpr std::string_view kAddedInPhi3 = "</s>";
 bool keeps_spaces_in_phi3(std::string_view text) noexcept {
   return text == "<unk>" || text == "<s>" || text == "<|endoftext|>";
 }
@@ -26,7 +29,8 @@ MarkedTokens::MarkedTokens(const KvList& keys, const TokenTable& tokens) : rules
   for (std::uint32_t id = 0; id < tokens.size(); ++id) {
     const TokenType type = tokens.type(id);
     const bool special = type == TokenType::control || type == TokenType::unknown;
-    if (!special && (bert || type != TokenType::user_defined)) continue;
+    const bool added = type == TokenType::user_defined || (phi3 && tokens.text(id) == kAddedInPhi3);
+    if (!special && (bert || !added)) continue;
     trie_.add(tokens.text(id), id);
     rules_[id].special = special;
     rules_[id].takes_spaces_behind = phi3 && !keeps_spaces_in_phi3(tokens.text(id));

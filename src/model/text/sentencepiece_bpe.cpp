@@ -40,7 +40,10 @@ class SentencePieceBpe final : public PieceEncoder {
   }
 
   void encode(std::string_view text, EncodeMemory& memory, std::vector<std::uint32_t>& out) const override {
-    const std::string escaped = spaces_.escape(text);
+    std::string escaped = spaces_.escape(text);
+    // The library cannot tell a U+2581 of the text from a space that it wrote so.
+    while (spaces_.removes() && escaped.ends_with(kLowerBlock))
+      escaped.resize(escaped.size() - kLowerBlock.size());
     const std::size_t begin = out.size();
     std::size_t done = 0;
     for (std::size_t at = 0; has_uncut_ && at < escaped.size();) {

@@ -16,6 +16,7 @@ class Spaces {
   Spaces(const KvList& keys, bool puts_first, bool removes);
 
   bool puts_first() const noexcept { return puts_first_; }
+  bool removes() const noexcept { return removes_; }
 
   /// Empty for a text of which nothing is left.
   std::string escape(std::string_view text) const;

@@ -32,9 +32,12 @@ namespace {
 using Step = TextCuts::Step;
 
 /// Names whose family composes its texts: a normalizer NFC in the models' tokenizer.json, or in their code.
+/// Sources: transformers' classes for Qwen 2 (R1's distillates of it are read by that, too), Qwen 3.5,
+/// GPT-NeoX and Cohere; the code beside the weights of StableLM 2 (Arcade100k) and Hunyuan. Of Megrez nothing
+/// but its likeness to Qwen is known.
 constexpr std::string_view kComposing[] = {
-    "qwen2",   "qwen35",  "stablelm2", "megrez", "deepseek-r1-qwen",
-    "hunyuan", "f2llmv2", "olmo",      "mpt",    "modern-bert",
+    "qwen2",   "qwen35", "stablelm2", "megrez",      "deepseek-r1-qwen", "hunyuan",
+    "f2llmv2", "olmo",   "mpt",       "modern-bert", "command-r",
 };
 
 /// Names whose family takes a piece that is a token as it is: "ignore_merges" in tokenizer.json, or tiktoken.

@@ -65,6 +65,9 @@ class Builder {
                                 ": is a unigram model; llama.cpp cuts texts by merging, which may differ");
     }
     out_.add_dummy_prefix = model.add_dummy_prefix;
+    // The converter says this of unigram models only, and llama.cpp passes it over in others. Without it
+    // nobody can tell from the file what sentencepiece does to runs of spaces.
+    if (model.remove_extra_whitespaces) out_.keys.set("tokenizer.ggml.remove_extra_whitespaces", true);
     used_ = count;
     if (!input_.policy.redefined_pieces) {
       for (AddedToken& token : input_.hub.added_tokens_file()) {

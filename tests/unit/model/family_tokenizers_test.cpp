@@ -67,6 +67,17 @@ TEST(InternLm2Tokenizer, ends_a_turn_where_the_tokenizer_can) {
   EXPECT_EQ(types_of(result)[5], 4) << "added tokens are special only where they are said to be";
 }
 
+TEST(LlamaTokenizer, says_that_runs_of_spaces_are_removed_where_they_are) {
+  for (const bool removes : {false, true}) {
+    TokenizerFolder folder;
+    test::Proto normalizer;
+    normalizer.varint(4, removes ? 1 : 0);
+    folder.add("tokenizer.model", small_sentencepiece().bytes(3, normalizer.text()).text());
+    const auto flag = flag_of(folder.read(llama_tokenizer()), "remove_extra_whitespaces");
+    EXPECT_EQ(flag, removes ? std::optional(true) : std::nullopt);
+  }
+}
+
 TEST(InternLm2Tokenizer, takes_the_space_before_a_text_from_the_model) {
   for (const bool prefix : {false, true}) {
     TokenizerFolder folder;

@@ -104,6 +104,7 @@ TEST(ByteBpe, takes_whole_tokens_only_where_the_family_does) {
 TEST(ByteBpe, composes_only_where_the_family_does) {
   const std::string decomposed = "e\xCC\x81";
   EXPECT_EQ(byte_bpe("qwen2").encoder().encode(decomposed, kPlain), (Ids{0xC3, 0xA9}));
+  EXPECT_EQ(byte_bpe("command-r").encoder().encode(decomposed, kPlain), (Ids{0xC3, 0xA9}));
   EXPECT_EQ(byte_bpe("gpt-2").encoder().encode(decomposed, kPlain), (Ids{'e', 0xCC, 0x81}));
 }
 
@@ -178,6 +179,15 @@ TEST(SpecialTokens, take_spaces_where_the_model_is_known_to) {
   EXPECT_EQ(TextEncoder::from_metadata(keys).encode("c  <mask> c", kParsed), (Ids{'c', 260, ' ', 'c'}));
 }
 
+TEST(SpecialTokens, know_an_added_token_of_phi_3_that_is_written_as_an_ordinary_one) {
+  Made made = byte_bpe();
+  KvList keys = made.add("</s>").keys();
+  const auto encode = [&] { return TextEncoder::from_metadata(keys).encode("c</s> c", kPlain); };
+  EXPECT_EQ(encode(), (Ids{'c', '<', '/', 's', '>', ' ', 'c'}));
+  keys.set("general.name", "Phi-3 mini");
+  EXPECT_EQ(encode(), (Ids{'c', 260, 'c'}));
+}
+
 /// "<unk>", "<s>", "</s>", the bytes, then pieces.
 Made sentencepiece() {
   Made made("llama");
@@ -213,6 +223,15 @@ TEST(SentencePiece, puts_no_space_where_the_key_says_so) {
   EXPECT_EQ(encoder.encode("ab", kPlain), (Ids{kPieceAb}));
   EXPECT_EQ(encoder.encode(" ab", kPlain), (Ids{kBlock, kPieceAb}));
   EXPECT_EQ(encoder.decode(encoder.encode(" ab", kPlain)), " ab");
+}
+
+TEST(SentencePiece, removes_runs_of_spaces_where_the_key_says_so) {
+  Made made = sentencepiece();
+  EXPECT_EQ(made.encoder().encode(" a  b ", kPlain), (Ids{kBlock, kBlockA, kBlock, kBlock, kPieceB, kBlock}));
+  const TextEncoder encoder = made.set("remove_extra_whitespaces", true).encoder();
+  EXPECT_EQ(encoder.encode(" a  b ", kPlain), (Ids{kBlockA, kBlock, kPieceB}));
+  EXPECT_EQ(encoder.encode("a\xE2\x96\x81", kPlain), (Ids{kBlockA})) << "a space that the text writes so";
+  EXPECT_EQ(encoder.encode("   ", kPlain), Ids());
 }
 
 TEST(SentencePiece, takes_an_unused_piece_apart_again) {
