@@ -3,6 +3,7 @@
 
   llama_worker.py quantize IN.gguf OUT.gguf FILE_TYPE_NUMBER [IMATRIX.gguf]
   llama_worker.py logits MODEL.gguf IDS.json OUT.npy [--exact]
+  llama_worker.py windows MODEL.gguf WINDOWS.json OUT.npy THREADS
   llama_worker.py tokens MODEL.gguf TEXT_FILE
   llama_worker.py cut MODEL.gguf TEXTS.json OUT.json [--add-special] [--parse-special]
 """
@@ -10,6 +11,7 @@
 import ctypes
 import json
 import sys
+import time
 
 import gguf
 import numpy
@@ -93,6 +95,32 @@ def logits(path, ids_file, target, exact):
     numpy.save(target, numpy.stack(rows))
 
 
+def windows(path, windows_file, target, threads):
+    """Logits of the second half of every window but its last token, as llama-perplexity scores them; prints the seconds
+    that llama_decode took."""
+    with open(windows_file, encoding="utf-8") as file:
+        texts = json.load(file)
+    length = len(texts[0])
+    params = llama_cpp.LlamaContextParams()
+    params.n_ctx = params.n_batch = params.n_ubatch = length
+    params.n_threads = params.n_threads_batch = int(threads)
+    model = open_model(path)
+    rows, seconds = [], 0.0
+    for text in texts:
+        context = llama_cpp.LlamaContext(model, params, False)
+        batch = llama_cpp.LlamaBatch(n_tokens=length, embd=0, n_seq_max=1)
+        for position, token in enumerate(text):
+            batch.add(token, position, [0], length // 2 <= position < length - 1)
+        start = time.perf_counter()
+        context.decode(batch)
+        first = numpy.asarray(context.get_logits_ith(length // 2), dtype=numpy.float32)  # waits for the result
+        seconds += time.perf_counter() - start
+        rows.append(first)
+        rows += [numpy.asarray(context.get_logits_ith(i), dtype=numpy.float32) for i in range(length // 2 + 1, length - 1)]
+    numpy.save(target, numpy.stack(rows))
+    print(seconds)
+
+
 def tokens(path, text_file):
     with open(text_file, encoding="utf-8") as file:
         text = file.read()
@@ -116,6 +144,8 @@ def main():
         quantize(*arguments)
     elif command == "logits":
         logits(*arguments[:3], exact="--exact" in arguments)
+    elif command == "windows":
+        windows(*arguments)
     elif command == "tokens":
         tokens(*arguments)
     elif command == "cut":
