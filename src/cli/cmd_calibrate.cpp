@@ -22,6 +22,7 @@ struct CalibrateFlags {
   std::string output;
   std::string context;
   std::string chunks;
+  std::string save_every;
   bool process_output = false;
   bool force = false;
   std::string threads;
@@ -30,6 +31,8 @@ struct CalibrateFlags {
 };
 
 constexpr std::uint64_t kMostTokens = 1U << 20;
+constexpr std::uint64_t kSaveEvery = 60;
+constexpr std::uint64_t kLongestPause = 1U << 20;
 
 OutputOptions output_options(const CalibrateFlags& flags, const GgufModel& model, const Console& console) {
   OutputOptions options;
@@ -63,6 +66,9 @@ ExitCode run(const CalibrateFlags& flags, Console& console) {
   options.context = parse_count("--ctx", flags.context, options.context, kMostTokens);
   options.chunks = parse_count("--chunks", flags.chunks, 0, kMostTokens);
   options.process_output = flags.process_output;
+  options.checkpoint = flags.output + ".checkpoint";
+  options.checkpoint_interval =
+      std::chrono::seconds(parse_count("--save-every", flags.save_every, kSaveEvery, kLongestPause));
   options.threads = parse_threads(flags.threads);
   options.max_memory = parse_size("--max-memory", flags.max_memory);
   if (encoder.add_bos()) options.bos = encoder.bos();
@@ -70,6 +76,7 @@ ExitCode run(const CalibrateFlags& flags, Console& console) {
   const Calibration found = calibrate(model, tokens, options, backend, console.progress(), cancel_token());
   for (const std::string& warning : found.warnings) console.warn(warning);
   write_importance_matrix(found, datasets, flags.output, output);
+  remove_checkpoint(options.checkpoint);
   console.info("wrote   " + printable(flags.output) + ": " +
                std::to_string(found.statistics.entries().size()) + " tensors, " +
                std::to_string(found.windows) + " windows of " + std::to_string(found.context) + " tokens");
@@ -95,6 +102,9 @@ Command setup_calibrate(CLI::App& root) {
   add_value(*app, "-o,--output", flags->output, "FILE", "Output", "the matrix, as a GGUF");
   add_switch(*app, "--process-output", flags->process_output, "Output",
              "also what goes into output.weight, where the model has one");
+  add_value(*app, "--save-every", flags->save_every, "SECONDS", "Output",
+            "keep what is known so far in FILE.checkpoint, from which the same command goes on after a kill\n"
+            "(default: 60; 0 for after every layer)");
   add_switch(*app, "--force", flags->force, "Output", "replace FILE if it exists");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
   add_value(*app, "--max-memory", flags->max_memory, "SIZE", "Resources",

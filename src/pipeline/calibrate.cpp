@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "pipeline/calibration_checkpoint.h"
 #include "pipeline/forward_budget.h"
 #include "pipeline/windows.h"
 #include "qtz/core/error.h"
+#include "qtz/core/sha256.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/gguf.h"
 #include "qtz/forward/decoder.h"
@@ -49,6 +51,50 @@ void run_output(Decoder& decoder, const States& states, ActivationStatistics& st
     states.read(first, count, rows.data());
     decoder.logits(rows, logits, &statistics);
   }
+}
+
+/// The same for runs that come to the same sums.
+std::string identity_of(const GgufModel& model, const Batch& batch, const CalibrationOptions& options) {
+  Sha256 hash;
+  const auto add = [&hash](std::uint64_t value) { hash.update(std::as_bytes(std::span(&value, 1))); };
+  hash.update(std::as_bytes(std::span(std::string_view(QTZ_VERSION))));
+  hash.update(std::as_bytes(std::span(model.architecture)));
+  for (const InputFile& file : model.source->files()) {
+    const FileStamp& stamp = file.stamp();
+    add(stamp.size);
+    add(static_cast<std::uint64_t>(stamp.mtime_ns));
+  }
+  hash.update(std::as_bytes(std::span(batch.tokens)));
+  hash.update(std::as_bytes(std::span(batch.starts)));
+  add(options.process_output ? 1 : 0);
+  return hash.finish();
+}
+
+/// All layers, or those that a checkpoint leaves.
+void run_layers(Decoder& decoder, const GgufModel& model, const Batch& batch,
+                const CalibrationOptions& options, StatePlace place,
+                std::optional<CalibrationCheckpoint>& checkpoint, ActivationStatistics& statistics,
+                Progress& progress, const CancelToken& cancel) {
+  std::uint64_t done = 0;
+  std::optional<States> states;
+  if (checkpoint && checkpoint->exists()) {
+    states.emplace(batch.size(), decoder.width(), place);
+    done = checkpoint->restore(statistics, *states, progress);
+  }
+  if (done == 0) {
+    states.reset();
+    states = decoder.embed(batch, place);
+  }
+  for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) {
+    cancel.poll();
+    if (layer >= done) {
+      decoder.run_layer(layer, batch, *states, &statistics);
+      if (checkpoint) checkpoint->keep(layer + 1, statistics, *states, progress);
+    }
+    progress.advance(layer_bytes(model, layer));
+    progress.tensor_done("layer " + std::to_string(layer));
+  }
+  if (options.process_output) run_output(decoder, *states, statistics);
 }
 
 /// The sums of all matrices, at the most, and the file that is made of them.
@@ -110,14 +156,19 @@ Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tok
   calibration.context = options.context;
   const ForwardBudget budget = share(decoder, model, batch, options, progress);
   progress.begin("calibrating", bytes, decoder.layers());
-  States states = decoder.embed(batch, budget.place);
-  for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) {
-    cancel.poll();
-    decoder.run_layer(layer, batch, states, &calibration.statistics);
-    progress.advance(layer_bytes(model, layer));
-    progress.tensor_done("layer " + std::to_string(layer));
+  std::optional<CalibrationCheckpoint> checkpoint;
+  if (!options.checkpoint.empty()) {
+    checkpoint.emplace(options.checkpoint, identity_of(model, batch, options), options.checkpoint_interval);
   }
-  if (options.process_output) run_output(decoder, states, calibration.statistics);
+  try {
+    run_layers(decoder, model, batch, options, budget.place, checkpoint, calibration.statistics, progress,
+               cancel);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::interrupted || !checkpoint || !checkpoint->kept()) throw;
+    throw Error(ErrorKind::interrupted, "interrupted; the same command goes on after layer " +
+                                            std::to_string(*checkpoint->kept()) + " of " +
+                                            std::to_string(decoder.layers()));
+  }
   progress.end();
   require_finite(calibration.statistics);
   warn_of_unreached_experts(calibration);

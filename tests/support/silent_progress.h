@@ -9,7 +9,7 @@
 
 namespace qtz::test {
 
-class SilentProgress final : public Progress {
+class SilentProgress : public Progress {
  public:
   void begin(std::string_view, std::uint64_t, std::uint64_t) override {}
   void advance(std::uint64_t) override {}

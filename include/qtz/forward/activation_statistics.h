@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "qtz/core/progress.h"
@@ -28,6 +29,9 @@ class ActivationStatistics {
  public:
   /// By tensor name, sorted.
   using Entries = std::map<std::string, TensorStatistics>;
+
+  ActivationStatistics() = default;
+  explicit ActivationStatistics(Entries entries) : entries_(std::move(entries)) {}
 
   /// Adds rows that went into the tensor, or into one of its experts' matrices. Threads split columns.
   void add(const std::string& tensor, const InputRows& rows, std::uint64_t expert, std::uint64_t experts,

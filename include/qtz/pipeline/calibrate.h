@@ -1,6 +1,7 @@
 // Activation statistics of a model over a text: what an importance matrix is made of.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -23,6 +24,9 @@ struct CalibrationOptions {
   bool process_output = false;       ///< also what goes into output.weight
   unsigned threads = 0;              ///< 0: all cores
   std::uint64_t max_memory = 0;      ///< bytes; 0: what the machine has left
+  /// Where what is known so far is kept for a run that is started again after a kill; empty: nowhere.
+  std::filesystem::path checkpoint;
+  std::chrono::seconds checkpoint_interval{60};
 };
 
 struct Calibration {
@@ -32,10 +36,14 @@ struct Calibration {
   std::vector<std::string> warnings;  ///< experts that no token reached
 };
 
-/// Runs the model over the text, layer by layer. Throws as evaluate() does.
+/// Runs the model over the text, layer by layer. Throws as evaluate() does, and output for a checkpoint's
+/// name that something else has.
 Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tokens,
                       const CalibrationOptions& options, const Backend& backend, Progress& progress,
                       const CancelToken& cancel);
+
+/// The run is over and its matrix is written. Leaves other files alone.
+void remove_checkpoint(const std::filesystem::path& path);
 
 /// Writes the importance matrix in llama.cpp's GGUF form. `datasets`: names of the texts.
 void write_importance_matrix(const Calibration& calibration, const std::vector<std::string>& datasets,
