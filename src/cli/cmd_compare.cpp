@@ -1,6 +1,7 @@
 // qtz compare: two models, tensor by tensor.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "cli/flags.h"
 #include "cli/job.h"
 #include "cli/output_name.h"
+#include "cli/report_page.h"
 #include "cli/signals.h"
 #include "qtz/core/error.h"
 #include "qtz/core/output_file.h"
@@ -61,23 +63,6 @@ void sort_tensors(const std::string& by, std::vector<TensorDifference>& tensors)
   return sort([](const TensorDifference& t) { return t.compared() ? t.sqnr_db : -HUGE_VAL; });
 }
 
-OutputOptions html_options(const CompareFlags& flags, const GgufModel& first, const GgufModel& second,
-                           const Console& console) {
-  OutputOptions options;
-  options.overwrite = flags.force;
-  options.protect = console.own_files();
-  for (const GgufModel* model : {&first, &second}) {
-    for (const InputFile& file : model->source->files()) options.protect.push_back(file.identity());
-  }
-  return options;
-}
-
-void write_page(const std::string& page, const std::string& path, const OutputOptions& options) {
-  OutputFile file(path, page.size(), options);
-  file.write(0, std::as_bytes(std::span(page)));
-  file.commit();
-}
-
 /// The first few, for a message.
 std::string some_of(const std::vector<std::string>& names) {
   constexpr std::size_t kShown = 5;
@@ -124,7 +109,7 @@ ExitCode run(const CompareFlags& flags, Console& console) {
   const Backend& backend = select_backend(flags.backend);
   const GgufModel first = open_side(flags.first, flags.second, flags);
   const GgufModel second = open_side(flags.second, flags.first, flags);
-  const OutputOptions output = html_options(flags, first, second, console);
+  const OutputOptions output = report_output(flags.force, std::array{&first, &second}, console);
   if (!flags.html.empty()) check_output_possible(flags.html, 0, output);
 
   ComparedModels models{flags.first, flags.second,
@@ -132,7 +117,7 @@ ExitCode run(const CompareFlags& flags, Console& console) {
   console.progress().end();
   sort_tensors(flags.sort, models.found.tensors);
   const JsonValue json = comparison_json(models);
-  if (!flags.html.empty()) write_page(comparison_page(json), flags.html, output);
+  if (!flags.html.empty()) write_report(report_page(ReportKind::compare, json), flags.html, output);
   if (flags.json) {
     console.data(to_json(json) + "\n");
   } else {

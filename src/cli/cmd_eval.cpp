@@ -8,8 +8,12 @@
 #include "cli/eval_report.h"
 #include "cli/flags.h"
 #include "cli/model_text.h"
+#include "cli/output_name.h"
+#include "cli/report_page.h"
 #include "cli/signals.h"
 #include "qtz/core/error.h"
+#include "qtz/core/input_file.h"
+#include "qtz/core/output_file.h"
 #include "qtz/core/text.h"
 #include "qtz/model/text_encoder.h"
 
@@ -24,6 +28,8 @@ struct EvalFlags {
   std::string context;
   std::string chunks;
   std::string worst;
+  std::string html;
+  bool force = false;
   bool json = false;
   std::string threads;
   std::string max_memory;
@@ -61,9 +67,19 @@ EvaluationOptions make_options(const EvalFlags& flags, const TextEncoder& encode
   return options;
 }
 
+/// A page replaces neither a model nor the text.
+OutputOptions page_options(const EvalFlags& flags, std::vector<const GgufModel*> models,
+                           const GgufModel* reference, const Console& console) {
+  if (reference != nullptr) models.push_back(reference);
+  OutputOptions options = report_output(flags.force, models, console);
+  if (flags.data != "-") options.protect.push_back(InputFile(flags.data).identity());
+  return options;
+}
+
 ExitCode run(const EvalFlags& flags, Console& console) {
   if (flags.models.empty()) throw Error(ErrorKind::usage, "eval needs a MODEL", "see 'qtz eval -h'");
   require_value(flags.data, "--data TEXT", "eval");
+  refuse_stream("a page", "--html", flags.html);
   const Backend& backend = select_backend(flags.backend);
 
   std::vector<GgufModel> models;
@@ -81,6 +97,8 @@ ExitCode run(const EvalFlags& flags, Console& console) {
 
   std::vector<const GgufModel*> candidates;
   for (const GgufModel& model : models) candidates.push_back(&model);
+  const OutputOptions output = page_options(flags, candidates, reference ? &*reference : nullptr, console);
+  if (!flags.html.empty()) check_output_possible(flags.html, 0, output);
   const EvaluatedModels evaluated{flags.models,
                                   flags.reference,
                                   flags.data,
@@ -90,7 +108,10 @@ ExitCode run(const EvalFlags& flags, Console& console) {
                                   evaluate(candidates, reference ? &*reference : nullptr, tokens, options,
                                            backend, console.progress(), cancel_token()),
                                   models};
-  console.data(flags.json ? to_json(evaluation_json(evaluated)) + "\n" : evaluation_text(evaluated));
+  const JsonValue json = evaluation_json(evaluated);
+  if (!flags.html.empty()) write_report(report_page(ReportKind::eval, json), flags.html, output);
+  console.data(flags.json ? to_json(json) + "\n" : evaluation_text(evaluated));
+  if (!flags.html.empty()) console.info("wrote   " + printable(flags.html));
   return ExitCode::ok;
 }
 
@@ -117,6 +138,10 @@ Command setup_eval(CLI::App& root) {
             "the model that the others are held against, as a rule the one they were made from");
   add_value(*app, "--worst", flags->worst, "N", "Reference",
             "how many of the worst predictions are shown (default: 10)");
+  add_value(*app, "--html", flags->html, "FILE", "Output",
+            "a page for the browser, in one file: table, size against loss, spread of the divergence,\n"
+            "worst predictions");
+  add_switch(*app, "--force", flags->force, "Output", "replace FILE if it exists");
   add_switch(*app, "--json", flags->json, "Output", "machine-readable");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
   add_value(*app, "--max-memory", flags->max_memory, "SIZE", "Resources",
@@ -125,7 +150,7 @@ Command setup_eval(CLI::App& root) {
   add_value(*app, "--backend", flags->backend, "NAME", "Resources", "see 'qtz backends'");
   set_examples(*app,
                "qtz eval model-Q4_K_M.gguf --data wiki.test.raw\n"
-               "qtz eval model-*.gguf --reference ./model --data wiki.test.raw\n"
+               "qtz eval model-*.gguf --reference ./model --data wiki.test.raw --html quality.html\n"
                "qtz eval model-Q4_K_M.gguf --reference ./model --data - --json < text.txt");
   return {app, [flags](Console& console) { return run(*flags, console); }};
 }

@@ -5,7 +5,6 @@
 #include "cli/table.h"
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
-#include "report_template.h"  // generated from report/
 
 namespace qtz::cli {
 namespace {
@@ -78,13 +77,6 @@ JsonValue model_json(const std::string& name, const ModelSizes& sizes) {
                     {"bits_per_weight", bits_per_weight(sizes)}};
 }
 
-/// Puts `text` where the template says `mark`.
-void fill(std::string& page, std::string_view mark, std::string_view text) {
-  const std::size_t at = page.find(mark);
-  QTZ_CHECK(at != std::string::npos);
-  page.replace(at, mark.size(), text);
-}
-
 }  // namespace
 
 std::string comparison_table(const ModelComparison& found) {
@@ -137,23 +129,6 @@ JsonValue comparison_json(const ComparedModels& models) {
                     {"keys", JsonObject{{"only_a", strings(found.keys_only_first)},
                                         {"only_b", strings(found.keys_only_second)},
                                         {"different", strings(found.keys_different)}}}};
-}
-
-std::string comparison_page(const JsonValue& json) {
-  // Inside a script only "<" can end it or begin a comment; in JSON it occurs in strings alone.
-  std::string data;
-  for (const char c : to_json(json, -1)) {
-    if (c == '<') {
-      data += "\\u003c";
-    } else {
-      data += c;
-    }
-  }
-  std::string page(kReportHtml);
-  fill(page, "/*CSS*/", kReportCss);
-  fill(page, "/*DATA*/", data);
-  fill(page, "/*JS*/", kReportJs);
-  return page;
 }
 
 }  // namespace qtz::cli

@@ -1,4 +1,4 @@
-// A comparison in words: the table for people, the JSON for programs, and the page for a browser.
+// A comparison in words: the table for people, and the JSON for programs and for the page.
 #pragma once
 
 #include <string>
@@ -21,8 +21,5 @@ std::string comparison_table(const ModelComparison& found);
 std::string model_size_text(const ModelSizes& sizes);
 
 JsonValue comparison_json(const ComparedModels& models);
-
-/// One self-contained HTML document that shows the JSON: no network, no other files.
-std::string comparison_page(const JsonValue& json);
 
 }  // namespace qtz::cli

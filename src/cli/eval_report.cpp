@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "cli/table.h"
@@ -22,8 +23,31 @@ std::uint64_t bytes_of(const GgufModel& model) {
   return bytes;
 }
 
+std::uint64_t elements_of(const GgufModel& model) {
+  std::uint64_t elements = 0;
+  for (const ModelTensor& tensor : model.tensors) elements += tensor.expr->shape().elements();
+  return elements;
+}
+
+double bits_per_weight(const GgufModel& model) {
+  constexpr double kBits = 8;
+  const std::uint64_t elements = elements_of(model);
+  return elements == 0 ? 0.0 : kBits * static_cast<double>(bytes_of(model)) / static_cast<double>(elements);
+}
+
+/// With at least `digits` behind the point, and as many more as show two of the error's.
 std::string with_error(const Estimate& estimate, int digits) {
+  constexpr int kMostDigits = 8;
+  if (estimate.error > 0) {
+    const int wanted = 1 - static_cast<int>(std::floor(std::log10(estimate.error)));
+    digits = std::clamp(wanted, digits, std::max(digits, kMostDigits));
+  }
   return format_fixed(estimate.value, digits) + " ± " + format_fixed(estimate.error, digits);
+}
+
+constexpr double kPercent = 100.0;
+std::string percent_with_error(const Estimate& share, int digits) {
+  return with_error({kPercent * share.value, kPercent * share.error}, digits);
 }
 
 std::vector<std::size_t> by_size(const EvaluatedModels& evaluated) {
@@ -35,39 +59,72 @@ std::vector<std::size_t> by_size(const EvaluatedModels& evaluated) {
   return order;
 }
 
-std::string perplexities(const EvaluatedModels& evaluated) {
-  using Align = TextTable::Align;
-  TextTable table({{"MODEL"}, {"BYTES", Align::right}, {"PERPLEXITY", Align::right}});
+/// A column of a table: its name, and what it says of a candidate.
+struct Column {
+  const char* name;
+  std::function<std::string(std::size_t candidate)> cell;
+};
+
+/// One row for each candidate, smallest first.
+std::string table_of(const EvaluatedModels& evaluated, const std::vector<Column>& columns) {
+  std::vector<TextTable::Column> heads{{"MODEL"}};
+  for (const Column& column : columns) heads.push_back({column.name, TextTable::Align::right});
+  TextTable table(std::move(heads));
   for (const std::size_t i : by_size(evaluated)) {
-    table.add({printable(evaluated.names[i]), format_bytes(bytes_of(evaluated.models[i])),
-               with_error(evaluated.found.candidates[i].perplexity, 4)});
+    std::vector<std::string> row{printable(evaluated.names[i])};
+    for (const Column& column : columns) row.push_back(column.cell(i));
+    table.add(std::move(row));
   }
   return table.to_string();
 }
 
+std::vector<Column> size_columns(const EvaluatedModels& evaluated) {
+  return {
+      {"BYTES", [&](std::size_t i) { return format_bytes(bytes_of(evaluated.models[i])); }},
+      {"BPW", [&](std::size_t i) { return format_fixed(bits_per_weight(evaluated.models[i]), 2); }},
+      {"PERPLEXITY", [&](std::size_t i) { return with_error(evaluated.found.candidates[i].perplexity, 4); }}};
+}
+
+/// A column of what `found` tells of a candidate's divergence.
+Column column_of(const EvaluatedModels& evaluated, const char* name,
+                 const std::function<std::string(const Divergence& found)>& cell) {
+  return {name,
+          [&evaluated, cell](std::size_t i) { return cell(*evaluated.found.candidates[i].divergence); }};
+}
+
 std::string divergences(const EvaluatedModels& evaluated) {
-  using Align = TextTable::Align;
-  TextTable table({{"MODEL"},
-                   {"BYTES", Align::right},
-                   {"PERPLEXITY", Align::right},
-                   {"PPL RATIO", Align::right},
-                   {"MEAN KLD", Align::right},
-                   {"MEDIAN", Align::right},
-                   {"99%", Align::right},
-                   {"MAXIMUM", Align::right},
-                   {"SAME TOP %", Align::right},
-                   {"RMS DP %", Align::right}});
-  for (const std::size_t i : by_size(evaluated)) {
-    const Evaluation& found = evaluated.found.candidates[i];
-    const Divergence& divergence = *found.divergence;
-    table.add({printable(evaluated.names[i]), format_bytes(bytes_of(evaluated.models[i])),
-               with_error(found.perplexity, 4), with_error(divergence.perplexity_ratio, 4),
-               with_error(divergence.mean, 5), format_fixed(divergence.median, 5),
-               format_fixed(divergence.percentile_99, 4), format_fixed(divergence.maximum, 3),
-               format_fixed(100.0 * divergence.same_top.value, 2),
-               format_fixed(100.0 * divergence.root_mean_square.value, 2)});
-  }
-  return table.to_string();
+  using D = const Divergence&;
+  const auto of = [&](const char* name, const std::function<std::string(D)>& cell) {
+    return column_of(evaluated, name, cell);
+  };
+  const auto kld = [&](const char* name, Estimate Divergence::*part) {
+    return of(name, [part](D found) { return with_error(found.*part, 5); });
+  };
+  const auto change = [&](const char* name, Estimate Divergence::*part) {
+    return of(name, [part](D found) { return percent_with_error(found.*part, 2); });
+  };
+  std::vector<Column> summary = size_columns(evaluated);
+  summary.push_back(of("PPL RATIO", [](D found) { return with_error(found.perplexity_ratio, 4); }));
+  summary.push_back(kld("MEAN KLD", &Divergence::mean));
+  summary.push_back(change("SAME TOP %", &Divergence::same_top));
+  return table_of(evaluated, summary) + "\nKullback-Leibler divergence, nats: percentiles\n" +
+         table_of(evaluated, {kld("MEDIAN", &Divergence::median), kld("90%", &Divergence::percentile_90),
+                              kld("95%", &Divergence::percentile_95), kld("99%", &Divergence::percentile_99),
+                              kld("99.9%", &Divergence::percentile_999),
+                              of("MAXIMUM", [](D found) { return format_fixed(found.maximum, 4); })}) +
+         "\nchange of the probability of the text's token, %: mean, root of the mean square, percentiles\n" +
+         table_of(evaluated,
+                  {change("MEAN DP", &Divergence::probability_change),
+                   change("RMS DP", &Divergence::root_mean_square), change("1%", &Divergence::change_1),
+                   change("5%", &Divergence::change_5), change("25%", &Divergence::change_25),
+                   change("MEDIAN", &Divergence::change_50), change("75%", &Divergence::change_75),
+                   change("95%", &Divergence::change_95), change("99%", &Divergence::change_99)});
+}
+
+/// What a token of the text, or a guessed one, stands for.
+std::string text_of(const EvaluatedModels& evaluated, std::uint32_t token) {
+  const TextEncoder& encoder = *evaluated.encoder;
+  return token < encoder.vocabulary_size() ? printable(encoder.text_of(token)) : "?";
 }
 
 /// "... the cat sat on the": what stands before a token of the text.
@@ -87,13 +144,9 @@ std::string worst_predictions(const EvaluatedModels& evaluated, std::size_t i) {
                    {"GUESSED"},
                    {"AFTER"}});
   for (const WorstPrediction& each : divergence.worst) {
-    const TextEncoder& encoder = *evaluated.encoder;
-    const std::string guessed =
-        each.guessed < encoder.vocabulary_size() ? printable(encoder.text_of(each.guessed)) : "?";
     table.add({format_fixed(each.divergence, 3), format_fixed(each.reference, 4),
-               format_fixed(each.candidate, 4),
-               "'" + printable(encoder.text_of(evaluated.tokens[each.at])) + "'", "'" + guessed + "'",
-               text_before(evaluated, each.at)});
+               format_fixed(each.candidate, 4), "'" + text_of(evaluated, evaluated.tokens[each.at]) + "'",
+               "'" + text_of(evaluated, each.guessed) + "'", text_before(evaluated, each.at)});
   }
   return "\nworst predictions of " + printable(evaluated.names[i]) + "\n" + table.to_string();
 }
@@ -105,33 +158,42 @@ JsonValue estimate_json(const Estimate& estimate) {
 JsonValue divergence_json(const EvaluatedModels& evaluated, const Divergence& found) {
   JsonArray worst;
   for (const WorstPrediction& each : found.worst) {
+    const std::uint32_t token = evaluated.tokens[each.at];
     worst.push_back(JsonObject{{"at", each.at},
                                {"kld", each.divergence},
                                {"probability_reference", each.reference},
                                {"probability", each.candidate},
-                               {"token", evaluated.tokens[each.at]},
-                               {"guessed", each.guessed}});
+                               {"token", token},
+                               {"text", text_of(evaluated, token)},
+                               {"guessed", each.guessed},
+                               {"guessed_text", text_of(evaluated, each.guessed)},
+                               {"before", text_before(evaluated, each.at)}});
+  }
+  JsonArray distribution;
+  for (const Quantile& each : found.distribution) {
+    distribution.push_back(JsonArray{each.share, each.divergence});
   }
   return JsonObject{{"mean", estimate_json(found.mean)},
                     {"minimum", found.minimum},
-                    {"median", found.median},
-                    {"percentile_90", found.percentile_90},
-                    {"percentile_95", found.percentile_95},
-                    {"percentile_99", found.percentile_99},
-                    {"percentile_99_9", found.percentile_999},
+                    {"median", estimate_json(found.median)},
+                    {"percentile_90", estimate_json(found.percentile_90)},
+                    {"percentile_95", estimate_json(found.percentile_95)},
+                    {"percentile_99", estimate_json(found.percentile_99)},
+                    {"percentile_99_9", estimate_json(found.percentile_999)},
                     {"maximum", found.maximum},
+                    {"distribution", std::move(distribution)},
                     {"same_top", estimate_json(found.same_top)},
                     {"perplexity_ratio", estimate_json(found.perplexity_ratio)},
                     {"correlation_of_log_perplexity", found.correlation},
                     {"probability_change", JsonObject{{"mean", estimate_json(found.probability_change)},
                                                       {"rms", estimate_json(found.root_mean_square)},
-                                                      {"percentile_1", found.change_1},
-                                                      {"percentile_5", found.change_5},
-                                                      {"percentile_25", found.change_25},
-                                                      {"median", found.change_50},
-                                                      {"percentile_75", found.change_75},
-                                                      {"percentile_95", found.change_95},
-                                                      {"percentile_99", found.change_99}}},
+                                                      {"percentile_1", estimate_json(found.change_1)},
+                                                      {"percentile_5", estimate_json(found.change_5)},
+                                                      {"percentile_25", estimate_json(found.change_25)},
+                                                      {"median", estimate_json(found.change_50)},
+                                                      {"percentile_75", estimate_json(found.change_75)},
+                                                      {"percentile_95", estimate_json(found.change_95)},
+                                                      {"percentile_99", estimate_json(found.change_99)}}},
                     {"worst", std::move(worst)}};
 }
 
@@ -141,7 +203,7 @@ std::string evaluation_text(const EvaluatedModels& evaluated) {
   const Evaluations& found = evaluated.found;
   std::string out = std::to_string(found.windows) + " windows of " + std::to_string(evaluated.context) +
                     " tokens, " + std::to_string(found.candidates.front().scored) + " predictions scored\n";
-  if (!found.reference) return out + perplexities(evaluated);
+  if (!found.reference) return out + table_of(evaluated, size_columns(evaluated));
   out += "reference " + printable(evaluated.reference) + ": perplexity " +
          with_error(found.reference->perplexity, 4) + "\n" + divergences(evaluated);
   for (const std::size_t i : by_size(evaluated)) out += worst_predictions(evaluated, i);
@@ -152,8 +214,10 @@ JsonValue evaluation_json(const EvaluatedModels& evaluated) {
   const Evaluations& found = evaluated.found;
   JsonArray models;
   for (std::size_t i = 0; i < found.candidates.size(); ++i) {
-    JsonObject model{{"model", evaluated.names[i]},
+    JsonObject model{{"model", printable(evaluated.names[i])},
                      {"bytes", bytes_of(evaluated.models[i])},
+                     {"elements", elements_of(evaluated.models[i])},
+                     {"bits_per_weight", bits_per_weight(evaluated.models[i])},
                      {"perplexity", estimate_json(found.candidates[i].perplexity)}};
     if (found.candidates[i].divergence) {
       model.emplace_back("kld", divergence_json(evaluated, *found.candidates[i].divergence));
@@ -161,12 +225,12 @@ JsonValue evaluation_json(const EvaluatedModels& evaluated) {
     models.push_back(std::move(model));
   }
   JsonObject root{{"schema", 1},
-                  {"data", evaluated.data},
+                  {"data", printable(evaluated.data)},
                   {"context", evaluated.context},
                   {"windows", found.windows},
                   {"scored", found.candidates.front().scored}};
   if (found.reference) {
-    root.emplace_back("reference", JsonObject{{"model", evaluated.reference},
+    root.emplace_back("reference", JsonObject{{"model", printable(evaluated.reference)},
                                               {"perplexity", estimate_json(found.reference->perplexity)}});
   }
   root.emplace_back("models", std::move(models));

@@ -18,6 +18,31 @@ double percentile(std::span<const double> sorted, double share) noexcept {
   return (1.0 - part) * sorted[below] + part * sorted[above];
 }
 
+/// With its error: the number of values below a percentile is binomial.
+Estimate percentile_with_error(std::span<const double> sorted, double share) noexcept {
+  if (sorted.empty()) return {};
+  const double spread = std::sqrt(share * (1.0 - share) / static_cast<double>(sorted.size()));
+  const double above = percentile(sorted, std::min(share + spread, 1.0));
+  const double below = percentile(sorted, std::max(share - spread, 0.0));
+  return {percentile(sorted, share), 0.5 * (above - below)};
+}
+
+/// Every twentieth, and more where few tokens have much of all divergence.
+constexpr double kShares[] = {
+    0.0,  0.01,  0.02,  0.05,  0.1,   0.15,  0.2,    0.25,   0.3,    0.35,   0.4,    0.45,    0.5,     0.55,
+    0.6,  0.65,  0.7,   0.75,  0.8,   0.85,  0.9,    0.92,   0.94,   0.95,   0.96,   0.97,    0.98,    0.985,
+    0.99, 0.993, 0.995, 0.997, 0.998, 0.999, 0.9993, 0.9995, 0.9997, 0.9998, 0.9999, 0.99995, 0.99999, 1.0};
+
+std::vector<Quantile> distribution_of(std::span<const double> sorted) {
+  std::vector<Quantile> out;
+  for (const double share : kShares) {
+    // Between the two largest there is nothing to tell.
+    if (share < 1.0 && (1.0 - share) * static_cast<double>(sorted.size()) < 1.0) continue;
+    out.push_back({share, percentile(sorted, share)});
+  }
+  return out;
+}
+
 double covariance(std::span<const double> a, double mean_a, std::span<const double> b,
                   double mean_b) noexcept {
   double sum = 0.0;
@@ -117,20 +142,21 @@ Divergence compare_scores(const ScoredTokens& reference, const ScoredTokens& can
   std::vector<double> sorted = candidate.divergences;
   std::sort(sorted.begin(), sorted.end());
   out.minimum = percentile(sorted, 0.0);
-  out.median = percentile(sorted, 0.5);
-  out.percentile_90 = percentile(sorted, 0.9);
-  out.percentile_95 = percentile(sorted, 0.95);
-  out.percentile_99 = percentile(sorted, 0.99);
-  out.percentile_999 = percentile(sorted, 0.999);
+  out.median = percentile_with_error(sorted, 0.5);
+  out.percentile_90 = percentile_with_error(sorted, 0.9);
+  out.percentile_95 = percentile_with_error(sorted, 0.95);
+  out.percentile_99 = percentile_with_error(sorted, 0.99);
+  out.percentile_999 = percentile_with_error(sorted, 0.999);
   out.maximum = percentile(sorted, 1.0);
+  out.distribution = distribution_of(sorted);
   std::sort(changes.begin(), changes.end());
-  out.change_1 = percentile(changes, 0.01);
-  out.change_5 = percentile(changes, 0.05);
-  out.change_25 = percentile(changes, 0.25);
-  out.change_50 = percentile(changes, 0.5);
-  out.change_75 = percentile(changes, 0.75);
-  out.change_95 = percentile(changes, 0.95);
-  out.change_99 = percentile(changes, 0.99);
+  out.change_1 = percentile_with_error(changes, 0.01);
+  out.change_5 = percentile_with_error(changes, 0.05);
+  out.change_25 = percentile_with_error(changes, 0.25);
+  out.change_50 = percentile_with_error(changes, 0.5);
+  out.change_75 = percentile_with_error(changes, 0.75);
+  out.change_95 = percentile_with_error(changes, 0.95);
+  out.change_99 = percentile_with_error(changes, 0.99);
   out.worst = worst_of(reference, candidate, at, worst);
   return out;
 }

@@ -28,6 +28,12 @@ struct Estimate {
   double error = 0.0;
 };
 
+/// The divergence that this share of all tokens does not exceed.
+struct Quantile {
+  double share;
+  double divergence;  ///< in nats
+};
+
 /// A prediction that a candidate got worse than the reference.
 struct WorstPrediction {
   std::uint64_t at;       ///< index of the predicted token in the text's tokens
@@ -39,14 +45,17 @@ struct WorstPrediction {
 
 /// How a candidate's predictions differ from the reference's, over all scored tokens. Divergences are
 /// Kullback-Leibler of the candidate from the reference, in nats; probabilities are those of the text's
-/// token.
+/// token. A percentile's error is half the distance between those one standard error of the share below and
+/// above it (Woodruff 1952), which knows no value beyond the largest.
 struct Divergence {
   Estimate mean;
-  double minimum, median, percentile_90, percentile_95, percentile_99, percentile_999, maximum;
-  Estimate same_top;            ///< share of tokens whose likeliest guess is the same
-  Estimate probability_change;  ///< mean of candidate - reference
-  Estimate root_mean_square;    ///< of the same
-  double change_1, change_5, change_25, change_50, change_75, change_95, change_99;  ///< its percentiles
+  Estimate median, percentile_90, percentile_95, percentile_99, percentile_999;
+  double minimum, maximum;
+  std::vector<Quantile> distribution;  ///< from share 0 to share 1, closer together towards the end
+  Estimate same_top;                   ///< share of tokens whose likeliest guess is the same
+  Estimate probability_change;         ///< mean of candidate - reference
+  Estimate root_mean_square;           ///< of the same
+  Estimate change_1, change_5, change_25, change_50, change_75, change_95, change_99;  ///< its percentiles
   Estimate perplexity_ratio;           ///< candidate / reference
   double correlation;                  ///< of the logarithms of both perplexities, token by token
   std::vector<WorstPrediction> worst;  ///< by divergence, largest first

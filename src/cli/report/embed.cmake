@@ -1,12 +1,17 @@
-# Run at build time: writes a header with the report's parts as string literals.
-# In: REPORT, the folder with them; OUTPUT.
+# Run at build time: writes a header with the reports' parts as string literals.
+# In: REPORT, the folder with them; FILES, their names; OUTPUT. "page.css" becomes kPageCss.
 set(text "// Generated from src/cli/report.\n#pragma once\n\n#include <string_view>\n\nnamespace qtz::cli {\n\n")
-foreach(part html css js)
-  file(READ "${REPORT}/report.${part}" content)
-  string(SUBSTRING "${part}" 0 1 first)
-  string(TOUPPER "${first}" first)
-  string(SUBSTRING "${part}" 1 -1 rest)
-  string(APPEND text "inline constexpr std::string_view kReport${first}${rest} = R\"qtz(${content})qtz\";\n\n")
+foreach(name IN LISTS FILES)
+  file(READ "${REPORT}/${name}" content)
+  string(REPLACE "." ";" words "${name}")
+  set(constant k)
+  foreach(word IN LISTS words)
+    string(SUBSTRING "${word}" 0 1 first)
+    string(TOUPPER "${first}" first)
+    string(SUBSTRING "${word}" 1 -1 rest)
+    string(APPEND constant "${first}${rest}")
+  endforeach()
+  string(APPEND text "inline constexpr std::string_view ${constant} = R\"qtz(${content})qtz\";\n\n")
 endforeach()
 string(APPEND text "}  // namespace qtz::cli\n")
 file(WRITE "${OUTPUT}" "${text}")

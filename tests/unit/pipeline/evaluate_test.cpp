@@ -76,9 +76,10 @@ TEST(Evaluate, finds_another_model_to_diverge) {
   const Evaluations found = run({&other}, &reference, some_tokens(128), options);
   const Divergence& divergence = *found.candidates[0].divergence;
   EXPECT_GT(divergence.mean.value, 0.01);
-  EXPECT_LE(divergence.minimum, divergence.median);
-  EXPECT_LE(divergence.median, divergence.percentile_99);
-  EXPECT_LE(divergence.percentile_999, divergence.maximum);
+  EXPECT_LE(divergence.minimum, divergence.median.value);
+  EXPECT_LE(divergence.median.value, divergence.percentile_99.value);
+  EXPECT_LE(divergence.percentile_999.value, divergence.maximum);
+  EXPECT_GT(divergence.median.error, 0.0);
   ASSERT_EQ(divergence.worst.size(), 3U);
   EXPECT_EQ(divergence.worst[0].divergence, divergence.maximum);
   EXPECT_GE(divergence.worst[0].divergence, divergence.worst[1].divergence);
@@ -116,6 +117,41 @@ TEST(TokenScores, have_a_standard_error) {
   const Estimate mean = mean_of(values);
   EXPECT_DOUBLE_EQ(mean.value, 3.0);
   EXPECT_NEAR(mean.error, std::sqrt(3.5 / 3.0), 1e-12);
+}
+
+/// A candidate whose divergences are 0, 1 ... count - 1 over count.
+Divergence even_divergence(std::size_t count) {
+  ScoredTokens reference{std::vector<double>(count, -1.0), std::vector<std::uint32_t>(count, 0), {}};
+  ScoredTokens candidate = reference;
+  std::vector<std::uint64_t> at;
+  for (std::size_t i = 0; i < count; ++i) {
+    candidate.divergences.push_back(static_cast<double>(i) / static_cast<double>(count));
+    at.push_back(i);
+  }
+  return compare_scores(reference, candidate, at, 0);
+}
+
+TEST(TokenScores, know_how_sure_their_percentiles_are) {
+  const Divergence few = even_divergence(101);
+  EXPECT_NEAR(few.median.value, 50.0 / 101, 1e-12);
+  EXPECT_NEAR(few.median.error, 0.5 / std::sqrt(101.0) * 100 / 101, 1e-12);
+  EXPECT_NEAR(few.percentile_90.error, 0.3 / std::sqrt(101.0) * 100 / 101, 1e-12);
+  EXPECT_LE(few.percentile_999.value, few.maximum);
+  EXPECT_NEAR(even_divergence(404).median.error, 0.5 * few.median.error, 1e-3);
+}
+
+TEST(TokenScores, are_spread_from_the_least_to_the_largest) {
+  const Divergence found = even_divergence(101);
+  const auto& spread = found.distribution;
+  EXPECT_EQ(spread.front().divergence, found.minimum);
+  EXPECT_EQ(spread.back().divergence, found.maximum);
+  for (std::size_t i = 1; i < spread.size(); ++i) {
+    EXPECT_GT(spread[i].share, spread[i - 1].share);
+    EXPECT_GE(spread[i].divergence, spread[i - 1].divergence);
+  }
+  EXPECT_EQ(
+      std::count_if(spread.begin(), spread.end(), [](const Quantile& each) { return each.share > 0.99; }), 1)
+      << "a hundred tokens have no thousandth";
 }
 
 }  // namespace

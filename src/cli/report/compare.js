@@ -1,26 +1,3 @@
-'use strict';
-const data = JSON.parse(document.getElementById('data').textContent);
-const byId = (id) => document.getElementById(id);
-
-// Elements are made from text, never from markup: names come from files.
-function make(tag, attributes = {}, ...children) {
-  const svg = ['svg', 'rect', 'path', 'line', 'text', 'title'].includes(tag);
-  const node = svg ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-function bytes(count) {
-  let unit = 0;
-  while (count >= 999.5 && unit < 4) { count /= 1000; unit += 1; }
-  return `${unit === 0 ? count : count.toPrecision(3)} ${['B', 'kB', 'MB', 'GB', 'TB'][unit]}`;
-}
-const grouped = (count) => count.toLocaleString('en');
-const significant = (value) => (value === 0 ? '0' : value.toPrecision(3));
 const numberText = (value) => (value === null ? 'no finite value' : significant(value));
 const isCompared = (tensor) => tensor.problem === null;
 const differs = (tensor) => isCompared(tensor) && !tensor.equal;
@@ -56,13 +33,9 @@ function togetherDb(tensors) {
 const togetherText = (db, whenEqual) =>
   db === null ? whenEqual : Number.isFinite(db) ? `${db.toFixed(1)} dB` : 'no finite value';
 
-// The header.
 function showHeader() {
-  const short = (name) => name.replace(/\/+$/, '').split('/').pop();
   byId('title').append(short(data.a.name), make('span', {class: 'versus'}, ' against '), short(data.b.name));
   document.title = `${short(data.b.name)} - qtz compare`;
-  const tile = (name, value, more) =>
-    byId('tiles').append(make('div', {}, make('dt', {}, name), make('dd', {}, value, make('small', {}, more))));
   const bits = (model) => `${model.bits_per_weight.toFixed(2)} bits per weight`;
   tile('A', bytes(data.a.tensor_bytes), bits(data.a));
   tile('B', bytes(data.b.tensor_bytes), bits(data.b));
@@ -186,16 +159,6 @@ function showSizes() {
   byId('sizes').append(legend);
 }
 
-// Tables.
-function fillTable(table, columns, rows) {
-  const body = make('tbody');
-  for (const row of rows) {
-    body.append(make('tr', {}, ...columns.map((column) => make('td', {class: column.text ? 'text' : ''}, column.cell(row)))));
-  }
-  table.querySelector('tbody')?.remove();
-  table.append(body);
-}
-
 function showRoles() {
   const rows = [...new Set(data.tensors.map((tensor) => tensor.role))].map((role) => {
     const tensors = data.tensors.filter((tensor) => tensor.role === role);
@@ -231,28 +194,13 @@ const tensorColumns = [
 const table = {by: tensorColumns[4], backwards: false, shown: 40};
 function showTensors() {
   const find = byId('find').value.toLowerCase();
-  const rows = data.tensors.filter((tensor) => tensor.name.toLowerCase().includes(find));
-  rows.sort((x, y) => {
-    const [a, b] = [table.by.key(x), table.by.key(y)];
-    return (a < b ? -1 : a > b ? 1 : 0) * (table.backwards ? -1 : 1);
-  });
+  const rows = inOrder(data.tensors.filter((tensor) => tensor.name.toLowerCase().includes(find)), table);
   fillTable(byId('tensors'), tensorColumns, rows.slice(0, table.shown));
   byId('more').hidden = rows.length <= table.shown;
   byId('more').textContent = `Show all ${rows.length}`;
 }
 function setUpTensors() {
-  const row = make('tr');
-  for (const column of tensorColumns) {
-    const sort = () => {
-      table.backwards = table.by === column && !table.backwards;
-      table.by = column;
-      row.querySelectorAll('th').forEach((th, i) =>
-        th.setAttribute('aria-sort', tensorColumns[i] === column ? (table.backwards ? 'descending' : 'ascending') : 'none'));
-      showTensors();
-    };
-    row.append(make('th', {class: column.text ? 'text' : ''}, make('button', {type: 'button', onclick: sort}, column.name)));
-  }
-  byId('tensors').append(make('thead', {}, row));
+  byId('tensors').append(sortingHead(tensorColumns, table, showTensors));
   byId('find').addEventListener('input', showTensors);
   byId('more').addEventListener('click', () => { table.shown = Infinity; showTensors(); });
 }
@@ -319,23 +267,6 @@ function open(tensor) {
   body.append(make('table', {}, make('tbody', {}, ...rows.map(([name, value]) => make('tr', {}, make('td', {}, name), make('td', {}, value))))));
   if (!byId('detail').open) byId('detail').showModal();
   history.replaceState(null, '', `#tensor=${encodeURIComponent(tensor.name)}`);
-}
-
-// A tooltip of our own: at once, and for the keyboard, too.
-function tipFor(node, text) {
-  const tip = byId('tip');
-  const show = () => {
-    tip.textContent = text;
-    tip.hidden = false;
-    const box = node.getBoundingClientRect();
-    const left = Math.min(Math.max(8, box.left + box.width / 2 - tip.offsetWidth / 2), innerWidth - tip.offsetWidth - 8);
-    const above = box.top - tip.offsetHeight - 8;
-    tip.style.left = `${left}px`;
-    tip.style.top = `${above > 4 ? above : box.bottom + 8}px`;
-  };
-  const hide = () => { tip.hidden = true; };
-  for (const event of ['mouseenter', 'focus']) node.addEventListener(event, show);
-  for (const event of ['mouseleave', 'blur']) node.addEventListener(event, hide);
 }
 
 showHeader();
