@@ -84,6 +84,11 @@ class QtzCutsAsTheLibraryDoes(FolderTestCase):
                 flags = ["--special"] if library.flags else []
                 self.check(folder, library.cut, [(text[:60], text) for text in texts], *flags)
                 self.assertEqual(self.ids(folder, "Hello world"), library.frame("Hello world"))
+                file = self.folder / f"{name}.gguf"
+                run_qtz("quantize", folder, "--type", "BF16", "-o", file, "-q")
+                for flag in ["--special"], []:
+                    self.assertEqual(self.ids(file, "\n".join(texts), *flag), self.ids(folder, "\n".join(texts), *flag))
+                file.unlink()
                 count += len(texts)
                 shutil.rmtree(folder)
         print(f"{len(names)} folders, {count} texts", flush=True)

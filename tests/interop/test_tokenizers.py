@@ -10,7 +10,10 @@ from support import ARCHITECTURES, DEMO, FolderTestCase, make_checkpoint, run_ll
 from tokenizer_libraries import REAL, SHARED, WITHOUT_SPACE, library_of, write_tiny_llama
 
 NOT_LOADED = {"gemma3n", "laguna", "mamba2", "mellum"}  # by this llama.cpp: see test_architectures.py
-NOT_LOADED |= {"kimi-linear"}
+NOT_LOADED |= {"kimi-linear", "deepseek3-2", "deepseek4", "kimi-k3", "minimax-m3"}  # architectures that are newer
+NOT_LOADED |= {"nemotron-h-mtp", "step3-5"}  # it counts no tensors of layers that predict
+# Without a tokenizer.json the converter does not say what stands before a text, and llama.cpp puts nothing there.
+UNFRAMED = {"xlm-roberta"}
 
 # What a text of the large test data must not hold, with the reason.
 LEFT_OUT = {
@@ -51,7 +54,7 @@ class LlamaCutsAsTheLibraryDoes(FolderTestCase):
         wrong = [case for case in zip(texts, wanted, cut, strict=True) if case[1] != case[2]]
         listed = "\n".join(f"{text[:60]!r}: {ids[:20]}, not {found[:20]}" for text, ids, found in wrong[:10])
         self.assertEqual(len(wrong), 0, f"of {len(texts)} texts are cut otherwise:\n{listed}")
-        framed = ["", "Hello world"]
+        framed = ["", "Hello world"] if folder.name not in UNFRAMED else []
         found = self.llama_cut(gguf, framed, *library.flags, "--add-special")
         self.assertEqual(found, [library.frame(text) for text in framed])
         shutil.rmtree(folder)
