@@ -28,31 +28,6 @@ std::uint64_t longest_text(const Batch& batch) {
   return longest;
 }
 
-/// Position of each token in its text.
-std::vector<std::uint64_t> positions_of(const Batch& batch) {
-  std::vector<std::uint64_t> positions(batch.size());
-  for (std::uint64_t text = 0; text < batch.texts(); ++text) {
-    for (std::uint64_t i = batch.starts[text]; i < batch.end_of(text); ++i)
-      positions[i] = i - batch.starts[text];
-  }
-  return positions;
-}
-
-Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count) {
-  Matrix out{in.rows, count, std::vector<float>(in.rows * count)};
-  for_row_pieces(run, in.rows, [&](std::uint64_t begin, std::uint64_t rows) {
-    for (std::uint64_t r = begin; r < begin + rows; ++r) std::copy_n(in.row(r) + first, count, out.row(r));
-  });
-  return out;
-}
-
-void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what) {
-  if (matrix.cols == cols) return;
-  throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " has " + what + " of " +
-                                            std::to_string(matrix.cols) + " elements, but its keys make " +
-                                            std::to_string(cols));
-}
-
 /// Norms each head by itself or, if the weights are as long as all heads together, all at once.
 void norm_heads(const LayerRun& run, std::string_view part, Matrix& heads, std::uint64_t length) {
   const std::string name = run.name(part) + ".weight";
@@ -294,6 +269,11 @@ struct Piece {
 Matrix attend(const LayerRun& run, const Matrix& in) {
   constexpr std::uint64_t kQueries = 128;
   const LayerGraph& own = run.own();
+  if (own.heads == 0) {
+    throw Error(ErrorKind::input_invalid,
+                "layer " + std::to_string(run.layer) +
+                    " has tensors of attention, but the model's keys give it no heads");
+  }
   const Heads heads = run.graph.latent_rank > 0 ? latent_heads(run, in) : plain_heads(run, in);
   const double scale = run.graph.attention_scale > 0.0 ? run.graph.attention_scale
                                                        : 1.0 / std::sqrt(static_cast<double>(own.key));

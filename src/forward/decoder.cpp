@@ -85,11 +85,33 @@ void run_parallel(const LayerRun& run, Matrix& state) {
   add(run, mlp, run.graph.residual_scale, state);
 }
 
+bool has_mlp(const LayerRun& run) {
+  return run.has("ffn_up") || run.has("ffn_gate_inp");
+}
+
+bool has_mixer(const LayerRun& run) {
+  return run.has("attn_output") || run.has("ssm_out") || run.has("shortconv.out_proj");
+}
+
+/// What lets tokens see each other: attention, a state-space block, both side by side, or a convolution.
+Matrix mix_tokens(const LayerRun& run, const Matrix& in) {
+  if (run.has("shortconv.out_proj")) return short_convolution(run, in);
+  if (!run.has("ssm_out")) return attend(run, in);
+  Matrix mixed = state_space(run, in);
+  if (run.has("attn_output")) add(run, attend(run, in), 1.0, mixed);
+  return mixed;
+}
+
 void run_one_after_the_other(const LayerRun& run, Matrix& state) {
-  const std::string_view mlp_norm = mlp_norm_of(run);
-  Matrix attention = attend(run, before(run, "attn_norm", state));
-  if (mlp_norm != "post_attention_norm") attention = after(run, "post_attention_norm", std::move(attention));
-  add(run, attention, run.graph.residual_scale, state);
+  std::string_view mlp_norm = mlp_norm_of(run);
+  if (has_mixer(run)) {
+    Matrix mixed = mix_tokens(run, before(run, "attn_norm", state));
+    if (mlp_norm != "post_attention_norm") mixed = after(run, "post_attention_norm", std::move(mixed));
+    add(run, mixed, run.graph.residual_scale, state);
+  } else if (mlp_norm.empty()) {
+    mlp_norm = "attn_norm";  // a layer's only norm has this name
+  }
+  if (!has_mlp(run)) return;
   const Matrix mlp = after(run, "post_ffw_norm", feed_forward(run, before(run, mlp_norm, state)));
   add(run, mlp, run.graph.residual_scale, state);
 }
@@ -111,6 +133,7 @@ std::pair<Batch, std::uint64_t> take_texts(const Batch& batch, std::uint64_t& te
 
 bool is_parallel(const LayerRun& run) {
   if (run.graph.parallel) return true;
+  if (!has_mixer(run) || !has_mlp(run)) return false;
   return !run.graph.unweighted_norms && mlp_norm_of(run).empty() && !run.has("post_ffw_norm");
 }
 
@@ -200,8 +223,9 @@ void Decoder::logits(std::span<const float> states, std::vector<float>& out,
   Parts& parts = *parts_;
   const std::uint64_t rows = states.size() / width();
   Matrix state{rows, width(), std::vector<float>(states.begin(), states.end())};
-  const std::vector<float> weight = parts.weights.vector_if("output_norm.weight", width());
-  const std::vector<float> bias = parts.weights.vector_if("output_norm.bias", width());
+  const std::string norm = parts.graph.embedding_norm_is_last ? "token_embd_norm" : "output_norm";
+  const std::vector<float> weight = parts.weights.vector_if(norm + ".weight", width());
+  const std::vector<float> bias = parts.weights.vector_if(norm + ".bias", width());
   parallel_for(rows, parts.threads, parts.cancel, [&](unsigned, std::uint64_t r) {
     norm_row({state.row(r), state.cols}, parts.graph.norm, parts.graph.epsilon, weight, bias);
   });

@@ -17,8 +17,10 @@ constexpr const char* kPositions = "position_embd.weight";
 
 Embedding::Embedding(const Graph& graph, const Weights& weights, unsigned threads, const CancelToken& cancel)
     : graph_(graph), weights_(weights), threads_(threads), cancel_(cancel) {
-  norm_weight_ = weights.vector_if("token_embd_norm.weight", graph.width);
-  norm_bias_ = weights.vector_if("token_embd_norm.bias", graph.width);
+  if (!graph.embedding_norm_is_last) {
+    norm_weight_ = weights.vector_if("token_embd_norm.weight", graph.width);
+    norm_bias_ = weights.vector_if("token_embd_norm.bias", graph.width);
+  }
   if (!weights.has(kPositions)) return;
   positions_ = weights.read(kPositions);
   if (positions_.cols == graph.width) return;

@@ -181,6 +181,28 @@ void norms_after_rope(Graph& graph, const Keys&) {
   graph.norm_after_rope = true;
 }
 
+void no_rope(Graph& graph, const Keys&) {
+  for (LayerGraph& layer : graph.layers) layer.rope.kind = RopeKind::none;
+}
+
+void granite_hybrid(Graph& graph, const Keys& keys) {
+  granite(graph, keys);
+  if (!keys.flag("rope.scaling.finetuned", true)) no_rope(graph, keys);
+}
+
+void nemotron_h(Graph& graph, const Keys&) {
+  graph.routing = Routing::sigmoid;
+}
+
+void lfm2(Graph& graph, const Keys&) {
+  graph.embedding_norm_is_last = true;
+}
+
+void lfm2_moe(Graph& graph, const Keys& keys) {
+  lfm2(graph, keys);
+  graph.routing = Routing::sigmoid;
+}
+
 void xielu_of_layers(Graph& graph, const Keys& keys) {
   const auto softplus = [](double x) { return x > 20.0 ? x : std::log1p(std::exp(x)); };
   for (std::size_t i = 0; i < graph.layers.size(); ++i) {
@@ -249,7 +271,11 @@ LayerGraph make_layer(const GraphRow& row, const Keys& keys, const Graph& graph,
   LayerGraph layer;
   layer.heads = keys.count("attention.head_count", index);
   layer.kv_heads = keys.count_or("attention.head_count_kv", layer.heads, index);
-  if (layer.heads == 0 || layer.kv_heads == 0 || layer.heads % layer.kv_heads != 0) {
+  if (layer.heads == 0 || layer.kv_heads == 0) {
+    layer.heads = layer.kv_heads = 0;
+    return layer;
+  }
+  if (layer.heads % layer.kv_heads != 0) {
     throw Error(ErrorKind::input_invalid, "layer " + std::to_string(index) + " has " +
                                               std::to_string(layer.heads) + " heads and " +
                                               std::to_string(layer.kv_heads) +
@@ -305,6 +331,20 @@ void set_routing(Graph& graph, const Keys& keys) {
   }
 }
 
+StateSpace make_state_space(const Keys& keys) {
+  StateSpace sizes;
+  if (keys.find("ssm.inner_size") == nullptr) return sizes;
+  sizes.inner = keys.count("ssm.inner_size");
+  sizes.state = keys.count("ssm.state_size");
+  sizes.steps = keys.count("ssm.time_step_rank");
+  sizes.groups = keys.count_or("ssm.group_count", 1);
+  sizes.normed_steps = keys.flag("ssm.dt_b_c_rms", false);
+  if (sizes.inner == 0 || sizes.state == 0 || sizes.steps == 0 || sizes.groups == 0) {
+    throw Error(ErrorKind::input_invalid, "the model's state-space blocks have a size of 0");
+  }
+  return sizes;
+}
+
 /// Latent attention's scale takes in what YaRN stretches.
 void set_latent_attention(Graph& graph, const Keys& keys) {
   if (graph.latent_rank == 0) return;
@@ -337,6 +377,7 @@ Graph make_graph(std::string_view arch, const KvList& all) {
   graph.attention_cap = keys.number_or("attn_logit_softcapping", 0.0);
   graph.clamp = keys.number_or("attention.clamp_kqv", 0.0);
   graph.latent_rank = keys.count_or("attention.kv_lora_rank", 0);
+  graph.state_space = make_state_space(keys);
   set_routing(graph, keys);
   const std::uint64_t layers = keys.count("block_count") - keys.count_or("nextn_predict_layers", 0);
   if (layers == 0 || layers > 4096 || graph.width == 0 || graph.width > (1u << 20)) {

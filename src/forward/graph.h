@@ -54,6 +54,15 @@ struct LayerGraph {
   Xielu xielu;
 };
 
+/// Sizes of state-space blocks.
+struct StateSpace {
+  std::uint64_t inner = 0;    ///< channels
+  std::uint64_t state = 0;    ///< numbers that each channel remembers
+  std::uint64_t steps = 0;    ///< Mamba: rank of the time steps; Mamba-2: heads, each with one time step
+  std::uint64_t groups = 1;   ///< of heads that share how they are written and read
+  bool normed_steps = false;  ///< time steps and what writes and reads the state are normed, without weights
+};
+
 struct Graph {
   std::string arch;
   std::uint64_t width = 0;
@@ -84,6 +93,9 @@ struct Graph {
 
   std::uint64_t latent_rank = 0;  ///< of keys and values (MLA); 0: no latent attention
   std::uint64_t latent_rope = 0;
+
+  StateSpace state_space;
+  bool embedding_norm_is_last = false;  ///< "token_embd_norm" norms the states after the last layer
 };
 
 /// The graph of a model with these keys, without rope factors. Throws input_invalid for an architecture that

@@ -49,6 +49,30 @@ Matrix product(const LayerRun& run, const Matrix& in, const Matrix& weights, std
   return out;
 }
 
+std::vector<std::uint64_t> positions_of(const Batch& batch) {
+  std::vector<std::uint64_t> positions(batch.size());
+  for (std::uint64_t text = 0; text < batch.texts(); ++text) {
+    for (std::uint64_t i = batch.starts[text]; i < batch.end_of(text); ++i)
+      positions[i] = i - batch.starts[text];
+  }
+  return positions;
+}
+
+Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count) {
+  Matrix out{in.rows, count, std::vector<float>(in.rows * count)};
+  for_row_pieces(run, in.rows, [&](std::uint64_t begin, std::uint64_t rows) {
+    for (std::uint64_t r = begin; r < begin + rows; ++r) std::copy_n(in.row(r) + first, count, out.row(r));
+  });
+  return out;
+}
+
+void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what) {
+  if (matrix.cols == cols) return;
+  throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " has " + what + " of " +
+                                            std::to_string(matrix.cols) + " elements, but its keys make " +
+                                            std::to_string(cols));
+}
+
 Matrix linear(const LayerRun& run, std::string_view part, const Matrix& in) {
   const Matrix& weights = run.weights.read(run.name(part) + ".weight");
   run.collect(part, in);

@@ -51,7 +51,25 @@ Matrix linear(const LayerRun& run, std::string_view part, const Matrix& in);
 /// The norm "<part>" of every row, in a copy.
 Matrix normed(const LayerRun& run, std::string_view part, const Matrix& in);
 
+/// Position of each token in its text.
+std::vector<std::uint64_t> positions_of(const Batch& batch);
+
+/// Every channel's sum over a token and those before it, weighted by the channel's row of "<part>.weight",
+/// with
+/// "<part>.bias" where there is one.
+Matrix convolve(const LayerRun& run, std::string_view part, const Matrix& in);
+
+/// `count` columns from `first`, in a matrix of their own.
+Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count);
+
+/// Throws input_invalid for a matrix of another width than the model's keys give `what`, "queries".
+void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what);
+
 Matrix attend(const LayerRun& run, const Matrix& in);
+/// A state-space model's block: Mamba's or Mamba-2's.
+Matrix state_space(const LayerRun& run, const Matrix& in);
+/// A gated convolution over the last few tokens.
+Matrix short_convolution(const LayerRun& run, const Matrix& in);
 Matrix feed_forward(const LayerRun& run, const Matrix& in);
 /// Routed and shared experts.
 Matrix mix_experts(const LayerRun& run, const Matrix& in);

@@ -16,7 +16,11 @@ constexpr std::uint64_t kPiece = 1u << 18;
 
 Weights::Weights(const GgufModel& model, const Backend& backend, unsigned threads, const CancelToken& cancel)
     : backend_(backend), threads_(threads), cancel_(cancel) {
-  for (const ModelTensor& tensor : model.tensors) tensors_.emplace(tensor.name, &tensor);
+  for (const ModelTensor& tensor : model.tensors) {
+    tensors_.emplace(tensor.name, &tensor);
+    // In files of one architecture the name of this norm has no ending.
+    if (tensor.name.ends_with(".ffn_norm")) tensors_.emplace(tensor.name + ".weight", &tensor);
+  }
 }
 
 const ModelTensor& Weights::find(const std::string& name) const {

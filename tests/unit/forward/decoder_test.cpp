@@ -183,8 +183,8 @@ TEST(Decoder, gives_the_same_logits_in_little_memory) {
 TEST(Decoder, names_what_it_cannot_run) {
   test::ScratchFolder scratch;
   const GgufModel model =
-      open_model(test::write_checkpoint(test::arch_data_folder() / "mamba", scratch.path()), ModelOptions{});
-  test::expect_error(ErrorKind::input_invalid, "'mamba'", [&] { run(model, {{1}, {0}}); });
+      open_model(test::write_checkpoint(test::arch_data_folder() / "rwkv7", scratch.path()), ModelOptions{});
+  test::expect_error(ErrorKind::input_invalid, "'rwkv7'", [&] { run(model, {{1}, {0}}); });
 }
 
 /// The model with one tensor in the place of another.
