@@ -17,6 +17,7 @@ namespace {
 /// Queries, keys and values of all tokens, head beside head.
 struct Heads {
   Matrix q, k, v;
+  Matrix gate;  ///< of the outputs; empty where there is none
   std::uint64_t kv_heads;
 };
 
@@ -83,12 +84,30 @@ Rope rope_with_factors(const LayerRun& run) {
   return rope;
 }
 
+/// Parts the queries from the gates beside them.
+void take_gates(const LayerRun& run, Heads& heads) {
+  const LayerGraph& own = run.own();
+  require_cols(run, heads.q, 2 * own.heads * own.key, "queries and gates");
+  const Matrix both = std::move(heads.q);
+  heads.q = {both.rows, own.heads * own.key, std::vector<float>(both.values.size() / 2)};
+  heads.gate = heads.q;
+  for_row_pieces(run, both.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t head = 0; head < own.heads; ++head) {
+        const float* pair = both.row(r) + 2 * head * own.key;
+        std::copy_n(pair, own.key, heads.q.row(r) + head * own.key);
+        std::copy_n(pair + own.key, own.key, heads.gate.row(r) + head * own.key);
+      }
+    }
+  });
+}
+
 Heads plain_heads(const LayerRun& run, const Matrix& in) {
   const LayerGraph& own = run.own();
   const std::uint64_t q = own.heads * own.key;
   const std::uint64_t k = own.kv_heads * own.key;
   const std::uint64_t v = own.kv_heads * own.value;
-  Heads heads{{}, {}, {}, own.kv_heads};
+  Heads heads{{}, {}, {}, {}, own.kv_heads};
   if (run.has("attn_qkv")) {
     const Matrix all = linear(run, "attn_qkv", in);
     require_cols(run, all, q + k + v, "queries, keys and values");
@@ -100,6 +119,7 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
     heads.k = linear(run, "attn_k", in);
     heads.v = linear(run, "attn_v", in);
   }
+  if (run.graph.gated_queries) take_gates(run, heads);
   require_cols(run, heads.q, q, "queries");
   require_cols(run, heads.k, k, "keys");
   require_cols(run, heads.v, v, "values");
@@ -160,7 +180,7 @@ Heads latent_heads(const LayerRun& run, const Matrix& in) {
   const std::uint64_t rank = run.graph.latent_rank;
   const std::uint64_t turned = run.graph.latent_rope;
   const std::uint64_t plain = own.key - turned;
-  Heads heads{{}, {}, {}, own.heads};
+  Heads heads{{}, {}, {}, {}, own.heads};
   heads.q = run.has("attn_q_a")
                 ? linear(run, "attn_q_b", normed(run, "attn_q_a_norm", linear(run, "attn_q_a", in)))
                 : linear(run, "attn_q", in);
@@ -294,6 +314,10 @@ Matrix attend(const LayerRun& run, const Matrix& in) {
   parallel_for(pieces.size(), run.threads, run.cancel, [&](unsigned, std::uint64_t i) {
     compute(pieces[i].start, pieces[i].first, pieces[i].count, pieces[i].head);
   });
+  if (!heads.gate.empty()) {
+    require_cols(run, heads.gate, out.cols, "gates");
+    multiply_by(run, heads.gate, sigmoid, out);
+  }
   return linear(run, "attn_output", out);
 }
 

@@ -6,11 +6,20 @@
 
 namespace qtz {
 
-namespace {
+float sigmoid(float x) noexcept {
+  return 1.0f / (1.0f + std::exp(-x));
+}
 
 float silu(float x) noexcept {
   return x / (1.0f + std::exp(-x));
 }
+
+float softplus(float x) noexcept {
+  constexpr float kLinear = 20.0f;
+  return x > kLinear ? x : std::log1p(std::exp(x));
+}
+
+namespace {
 
 float gelu_tanh(float x) noexcept {
   constexpr float kCubic = 0.044715f;

@@ -13,6 +13,11 @@ namespace qtz {
 void norm_row(std::span<float> row, NormKind kind, double epsilon, std::span<const float> weight,
               std::span<const float> bias) noexcept;
 
+float sigmoid(float x) noexcept;
+float silu(float x) noexcept;
+/// ln(1 + e^x)
+float softplus(float x) noexcept;
+
 /// One element of the MLP: act(gate) * up.
 float gated(Activation activation, const Xielu& xielu, float gate, float up) noexcept;
 /// act(x)

@@ -103,7 +103,7 @@ void choose(const Graph& graph, std::span<float> logits, std::span<const float> 
             std::vector<std::vector<Share>>& shares) {
   if (graph.routing == Routing::softmax) softmax(logits);
   if (graph.routing == Routing::sigmoid) {
-    for (float& logit : logits) logit = 1.0f / (1.0f + std::exp(-logit));
+    for (float& logit : logits) logit = sigmoid(logit);
   }
   std::vector<float> scores(logits.begin(), logits.end());
   for (std::size_t i = 0; i < bias.size(); ++i) scores[i] += bias[i];
@@ -155,7 +155,7 @@ void add_shared_experts(const LayerRun& run, const Matrix& in, Matrix& out) {
   }
   for_row_pieces(run, out.rows, [&](std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t r = first; r < first + count; ++r) {
-      const float gate = gates.empty() ? 1.0f : 1.0f / (1.0f + std::exp(-gates.values[r]));
+      const float gate = gates.empty() ? 1.0f : sigmoid(gates.values[r]);
       for (std::uint64_t c = 0; c < out.cols; ++c) out.row(r)[c] += gate * shared.row(r)[c];
     }
   });

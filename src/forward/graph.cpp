@@ -181,6 +181,15 @@ void norms_after_rope(Graph& graph, const Keys&) {
   graph.norm_after_rope = true;
 }
 
+void gated_delta_net(Graph& graph, const Keys&) {
+  graph.gated_queries = true;
+}
+
+void tiled_delta_net(Graph& graph, const Keys&) {
+  graph.gated_queries = true;
+  graph.tiled_value_heads = true;
+}
+
 void no_rope(Graph& graph, const Keys&) {
   for (LayerGraph& layer : graph.layers) layer.rope.kind = RopeKind::none;
 }

@@ -58,6 +58,30 @@ std::vector<std::uint64_t> positions_of(const Batch& batch) {
   return positions;
 }
 
+void apply(const LayerRun& run, Matrix& matrix, float (*function)(float) noexcept) {
+  for_row_pieces(run, matrix.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t i = first * matrix.cols; i < (first + count) * matrix.cols; ++i) {
+      matrix.values[i] = function(matrix.values[i]);
+    }
+  });
+}
+
+void multiply_by(const LayerRun& run, const Matrix& gates, float (*function)(float) noexcept, Matrix& to) {
+  for_row_pieces(run, to.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t i = first * to.cols; i < (first + count) * to.cols; ++i) {
+      to.values[i] *= function(gates.values[i]);
+    }
+  });
+}
+
+const std::vector<float>& numbers(const LayerRun& run, std::string_view part, std::uint64_t count) {
+  const std::string name = run.name(part);
+  const std::vector<float>& found = run.weights.read(name).values;
+  if (found.size() == count) return found;
+  throw Error(ErrorKind::input_invalid, "tensor '" + name + "' has " + std::to_string(found.size()) +
+                                            " elements, but the forward pass needs " + std::to_string(count));
+}
+
 Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count) {
   Matrix out{in.rows, count, std::vector<float>(in.rows * count)};
   for_row_pieces(run, in.rows, [&](std::uint64_t begin, std::uint64_t rows) {

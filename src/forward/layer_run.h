@@ -59,6 +59,15 @@ std::vector<std::uint64_t> positions_of(const Batch& batch);
 /// "<part>.bias" where there is one.
 Matrix convolve(const LayerRun& run, std::string_view part, const Matrix& in);
 
+/// function(x) in the place of every element.
+void apply(const LayerRun& run, Matrix& matrix, float (*function)(float) noexcept);
+/// Every element times function(gate).
+void multiply_by(const LayerRun& run, const Matrix& gates, float (*function)(float) noexcept, Matrix& to);
+
+/// The elements of "<part>", a tensor whose name has no ending. Throws input_invalid unless there are
+/// `count`.
+const std::vector<float>& numbers(const LayerRun& run, std::string_view part, std::uint64_t count);
+
 /// `count` columns from `first`, in a matrix of their own.
 Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count);
 
@@ -66,8 +75,10 @@ Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::
 void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what);
 
 Matrix attend(const LayerRun& run, const Matrix& in);
-/// A state-space model's block: Mamba's or Mamba-2's.
+/// A recurrent block: Mamba's, Mamba-2's or linear attention.
 Matrix state_space(const LayerRun& run, const Matrix& in);
+/// Linear attention by the gated delta rule.
+Matrix delta_net(const LayerRun& run, const Matrix& in);
 /// A gated convolution over the last few tokens.
 Matrix short_convolution(const LayerRun& run, const Matrix& in);
 Matrix feed_forward(const LayerRun& run, const Matrix& in);

@@ -14,15 +14,6 @@ namespace qtz {
 
 namespace {
 
-float softplus(float x) {
-  constexpr float kLinear = 20.0f;
-  return x > kLinear ? x : std::log1p(std::exp(x));
-}
-
-float silu(float x) {
-  return x / (1.0f + std::exp(-x));
-}
-
 /// What a scan works on. Channel c has its inputs, steps and outputs in column c; where heads share a step,
 /// each of `channels_of_step` channels has the same.
 struct Scan {
@@ -86,30 +77,6 @@ Matrix scan_texts(const LayerRun& run, const Scan& scan) {
   return out;
 }
 
-void apply(const LayerRun& run, Matrix& matrix, float (*function)(float)) {
-  for_row_pieces(run, matrix.rows, [&](std::uint64_t first, std::uint64_t count) {
-    for (std::uint64_t i = first * matrix.cols; i < (first + count) * matrix.cols; ++i) {
-      matrix.values[i] = function(matrix.values[i]);
-    }
-  });
-}
-
-void multiply_by_silu(const LayerRun& run, const Matrix& gates, Matrix& to) {
-  for_row_pieces(run, to.rows, [&](std::uint64_t first, std::uint64_t count) {
-    for (std::uint64_t i = first * to.cols; i < (first + count) * to.cols; ++i)
-      to.values[i] *= silu(gates.values[i]);
-  });
-}
-
-/// The elements of "<part>", a tensor whose name has no ending.
-const std::vector<float>& numbers(const LayerRun& run, std::string_view part, std::uint64_t count) {
-  const std::string name = run.name(part);
-  const std::vector<float>& found = run.weights.read(name).values;
-  if (found.size() == count) return found;
-  throw Error(ErrorKind::input_invalid, "tensor '" + name + "' has " + std::to_string(found.size()) +
-                                            " elements, but the forward pass needs " + std::to_string(count));
-}
-
 /// Norms with the weights of "<part>" or, in models that norm these without, without.
 Matrix normed_step(const LayerRun& run, std::string_view part, Matrix in) {
   if (run.has(part)) return normed(run, part, in);
@@ -145,7 +112,7 @@ Matrix mamba(const LayerRun& run, const Matrix& in) {
                   1,
                   sizes.inner};
   Matrix out = scan_texts(run, scan);
-  multiply_by_silu(run, columns(run, both, sizes.inner, sizes.inner), out);
+  multiply_by(run, columns(run, both, sizes.inner, sizes.inner), silu, out);
   return linear(run, "ssm_out", out);
 }
 
@@ -196,7 +163,7 @@ Matrix mamba2(const LayerRun& run, const Matrix& in) {
                   sizes.inner / heads,
                   sizes.inner / sizes.groups};
   Matrix out = scan_texts(run, scan);
-  multiply_by_silu(run, columns(run, all, 0, sizes.inner), out);
+  multiply_by(run, columns(run, all, 0, sizes.inner), silu, out);
   norm_groups(run, out);
   return linear(run, "ssm_out", out);
 }
@@ -209,6 +176,7 @@ Matrix state_space(const LayerRun& run, const Matrix& in) {
                 "layer " + std::to_string(run.layer) +
                     " has a state-space block, but the model's keys give it no size");
   }
+  if (run.has("ssm_alpha") || run.has("ssm_ba")) return delta_net(run, in);
   return run.has("ssm_x") ? mamba(run, in) : mamba2(run, in);
 }
 
