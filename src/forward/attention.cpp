@@ -29,10 +29,22 @@ std::uint64_t longest_text(const Batch& batch) {
   return longest;
 }
 
+void norm_without_weights(const LayerRun& run, Matrix& heads, std::uint64_t length) {
+  for_row_pieces(run, heads.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t c = 0; c < heads.cols; c += length)
+        norm_row({heads.row(r) + c, length}, run.graph.norm, run.graph.epsilon, {}, {});
+    }
+  });
+}
+
 /// Norms each head by itself or, if the weights are as long as all heads together, all at once.
 void norm_heads(const LayerRun& run, std::string_view part, Matrix& heads, std::uint64_t length) {
   const std::string name = run.name(part) + ".weight";
-  if (!run.weights.has(name)) return;
+  if (!run.weights.has(name)) {
+    if (run.own().normed_heads) norm_without_weights(run, heads, length);
+    return;
+  }
   const std::vector<float>& weight = run.weights.read(name).values;
   const std::vector<float>& bias = run.weights.vector_if(run.name(part) + ".bias", weight.size());
   const bool each_its_own = run.weights.shape(name).rank() == 2;
@@ -84,6 +96,32 @@ Rope rope_with_factors(const LayerRun& run) {
   return rope;
 }
 
+/// Scales queries far from the beginning up, so that attention over many positions stays as sharp.
+void warm(const LayerRun& run, const std::vector<std::uint64_t>& positions, Matrix& queries) {
+  constexpr double kStrength = 0.1;
+  const std::uint64_t after = run.own().warm_after;
+  if (after == 0) return;
+  for (std::uint64_t r = 0; r < queries.rows; ++r) {
+    const double times = std::floor(static_cast<double>(positions[r] + 1) / static_cast<double>(after));
+    const auto scale = static_cast<float>(1.0 + kStrength * std::log1p(times));
+    for (std::uint64_t c = 0; c < queries.cols; ++c) queries.row(r)[c] *= scale;
+  }
+}
+
+/// Gates of every element or of every head, by a matrix of their own.
+Matrix read_gates(const LayerRun& run, const Matrix& in) {
+  const LayerGraph& own = run.own();
+  Matrix gates = linear(run, "attn_gate", in);
+  if (gates.cols != own.heads) return gates;
+  Matrix wide{in.rows, own.heads * own.value, std::vector<float>(in.rows * own.heads * own.value)};
+  for_row_pieces(run, in.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t c = 0; c < wide.cols; ++c) wide.row(r)[c] = gates.row(r)[c / own.value];
+    }
+  });
+  return wide;
+}
+
 /// Parts the queries from the gates beside them.
 void take_gates(const LayerRun& run, Heads& heads) {
   const LayerGraph& own = run.own();
@@ -120,6 +158,7 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
     heads.v = linear(run, "attn_v", in);
   }
   if (run.graph.gated_queries) take_gates(run, heads);
+  if (run.has("attn_gate")) heads.gate = read_gates(run, in);
   require_cols(run, heads.q, q, "queries");
   require_cols(run, heads.k, k, "keys");
   require_cols(run, heads.v, v, "values");
@@ -139,6 +178,7 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
   turn_heads(run, heads.q, own.key, 0, table, positions);
   turn_heads(run, heads.k, own.key, 0, table, positions);
   if (run.graph.norm_after_rope) norm();
+  warm(run, positions, heads.q);
   return heads;
 }
 
@@ -231,6 +271,12 @@ void to_probabilities(std::span<float> scores, const float* sink) {
   for (float& score : scores) score *= scale;
 }
 
+/// The first position that one sees.
+std::uint64_t first_seen(const LayerGraph& layer, std::uint64_t position) {
+  if (layer.chunk > 0) return position / layer.chunk * layer.chunk;
+  return layer.window > 0 && position + 1 > layer.window ? position + 1 - layer.window : 0;
+}
+
 /// Attention of one head over some queries of one text.
 class HeadPiece {
  public:
@@ -241,7 +287,7 @@ class HeadPiece {
     const LayerGraph& own = run_.own();
     const std::uint64_t kv = head / (own.heads / heads_.kv_heads);
     // Positions of the text that any of the queries sees.
-    const std::uint64_t begin = own.window > 0 && first + 1 > own.window ? first + 1 - own.window : 0;
+    const std::uint64_t begin = first_seen(own, first);
     const std::uint64_t seen = first + count - begin;
     std::vector<float> scores(count * seen);
     multiply_transposed({heads_.q.row(start + first) + head * own.key, heads_.q.cols},
@@ -251,8 +297,7 @@ class HeadPiece {
         run_.graph.largest_slope > 0.0 ? slope_of(run_.graph.largest_slope, head, own.heads) : 0.0f;
     for (std::uint64_t r = 0; r < count; ++r) {
       const std::uint64_t position = first + r;
-      const std::uint64_t from =
-          own.window > 0 && position + 1 > own.window ? position + 1 - own.window - begin : 0;
+      const std::uint64_t from = first_seen(own, position) - begin;
       const std::uint64_t to = position + 1 - begin;
       const std::span<float> row(scores.data() + r * seen, seen);
       std::fill(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(from), 0.0f);
@@ -316,7 +361,7 @@ Matrix attend(const LayerRun& run, const Matrix& in) {
   });
   if (!heads.gate.empty()) {
     require_cols(run, heads.gate, out.cols, "gates");
-    multiply_by(run, heads.gate, sigmoid, out);
+    multiply_by(run, heads.gate, run.graph.softplus_gates ? softplus : sigmoid, out);
   }
   return linear(run, "attn_output", out);
 }

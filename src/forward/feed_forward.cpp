@@ -215,12 +215,18 @@ Matrix mix_experts(const LayerRun& run, const Matrix& in) {
     if (own.empty()) continue;
     Matrix part{own.size(), in.cols, std::vector<float>(own.size() * in.cols)};
     for (std::size_t i = 0; i < own.size(); ++i) std::copy_n(in.row(own[i].token), in.cols, part.row(i));
+    if (run.graph.weighs_inputs) {
+      for (std::size_t i = 0; i < own.size(); ++i) {
+        for (std::uint64_t c = 0; c < part.cols; ++c) part.row(i)[c] *= own[i].weight;
+      }
+    }
     const Matrix result = run_mlp(run, read_expert_mlp(run, expert, experts), part);
     give_back_expert(run, expert);
     for_row_pieces(run, own.size(), [&](std::uint64_t first, std::uint64_t count) {
       for (std::uint64_t i = first; i < first + count; ++i) {
         float* row = out.row(own[i].token);
-        for (std::uint64_t c = 0; c < out.cols; ++c) row[c] += own[i].weight * result.row(i)[c];
+        const float weight = run.graph.weighs_inputs ? 1.0f : own[i].weight;
+        for (std::uint64_t c = 0; c < out.cols; ++c) row[c] += weight * result.row(i)[c];
       }
     });
   }

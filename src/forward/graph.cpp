@@ -77,6 +77,12 @@ class Keys {
 
 using Adapt = void (*)(Graph&, const Keys&);
 
+void require_rope_fits(const LayerGraph& layer) {
+  if (layer.rope.dims <= layer.key && layer.rope.dims % 2 == 0) return;
+  throw Error(ErrorKind::input_invalid, "rotary positions of " + std::to_string(layer.rope.dims) +
+                                            " elements do not fit heads of " + std::to_string(layer.key));
+}
+
 void plain(Graph&, const Keys&) {}
 
 void linear_biases(Graph& graph, const Keys& keys) {
@@ -99,6 +105,62 @@ void rope_in_windows(Graph& graph, const Keys&) {
   }
 }
 
+void scaled_embedding(Graph& graph, const Keys&) {
+  // The factor is a number of the embedding's own type in the code that models are trained with.
+  graph.embedding_scale = std::sqrt(static_cast<double>(graph.width));
+}
+
+void afmoe(Graph& graph, const Keys& keys) {
+  scaled_embedding(graph, keys);
+  rope_in_windows(graph, keys);
+  if (keys.find("expert_gating_func") == nullptr) graph.routing = Routing::sigmoid;
+}
+
+/// Layers with a window have plain positions of their own.
+void laguna(Graph& graph, const Keys& keys) {
+  constexpr std::uint64_t kPeriod = 4;
+  graph.softplus_gates = true;
+  if (keys.find("expert_gating_func") == nullptr) graph.routing = Routing::sigmoid;
+  const GgufValue* const pattern = keys.find("attention.sliding_window_pattern");
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    LayerGraph& layer = graph.layers[i];
+    if ((pattern == nullptr || pattern->as_array() == nullptr) && i % kPeriod == 0) {
+      layer.window = 0;
+      layer.rope.base = keys.number_or("rope.freq_base", layer.rope.base);
+    }
+    if (layer.window == 0) continue;
+    const std::uint64_t dims = keys.count_or("rope.dimension_count_swa", layer.rope.dims);
+    layer.rope = {.kind = layer.rope.kind, .dims = dims, .base = layer.rope.base};
+    require_rope_fits(layer);
+  }
+}
+
+/// Three of four layers see the positions of their chunk; the fourth sees all and has no rotary positions.
+void llama4(Graph& graph, const Keys& keys) {
+  constexpr std::uint64_t kPeriod = 4;
+  constexpr std::uint64_t kChunk = 8192;
+  constexpr std::uint64_t kExpertsWithoutNorms = 128;
+  graph.routing = Routing::sigmoid;
+  graph.normalized_experts = false;
+  graph.weighs_inputs = true;
+  graph.norm_after_rope = true;
+  const bool always =
+      keys.find("attention.sliding_window") != nullptr && keys.count("attention.sliding_window") == 0;
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    LayerGraph& layer = graph.layers[i];
+    layer.window = 0;
+    layer.normed_heads = keys.count_or("expert_count", 0) != kExpertsWithoutNorms;
+    if (always) continue;
+    if (i % kPeriod != kPeriod - 1) {
+      layer.chunk = kChunk;
+      continue;
+    }
+    layer.rope.kind = RopeKind::none;
+    layer.normed_heads = false;
+    layer.warm_after = kChunk;
+  }
+}
+
 /// Positions in sections are those of pictures; of text, all sections have the same.
 void halves_with_sections(Graph& graph, const Keys& keys) {
   if (keys.find("rope.dimension_sections") == nullptr) return;
@@ -110,11 +172,6 @@ void smollm3(Graph& graph, const Keys&) {
   for (std::size_t i = kPeriod - 1; i < graph.layers.size(); i += kPeriod) {
     graph.layers[i].rope.kind = RopeKind::none;
   }
-}
-
-void scaled_embedding(Graph& graph, const Keys&) {
-  // The factor is a number of the embedding's own type in the code that models are trained with.
-  graph.embedding_scale = std::sqrt(static_cast<double>(graph.width));
 }
 
 /// The largest model of a family scales by the width of a head as the width of the model gives it.
@@ -307,10 +364,7 @@ LayerGraph make_layer(const GraphRow& row, const Keys& keys, const Graph& graph,
   if (!slides) layer.window = 0;
   layer.rope = make_rope(row, keys, keys.count_or("rope.dimension_count", layer.key));
   if (slides) layer.rope.base = keys.number_or("rope.freq_base_swa", layer.rope.base);
-  if (layer.rope.dims > layer.key || layer.rope.dims % 2 != 0) {
-    throw Error(ErrorKind::input_invalid, "rotary positions of " + std::to_string(layer.rope.dims) +
-                                              " elements do not fit heads of " + std::to_string(layer.key));
-  }
+  require_rope_fits(layer);
   return layer;
 }
 

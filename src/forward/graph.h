@@ -47,9 +47,12 @@ struct Xielu {
 struct LayerGraph {
   std::uint64_t heads = 0;
   std::uint64_t kv_heads = 0;
-  std::uint64_t key = 0;     ///< length of a head's query and key
-  std::uint64_t value = 0;   ///< length of a head's value
-  std::uint64_t window = 0;  ///< positions that a token sees, itself counted in; 0: all before it
+  std::uint64_t key = 0;         ///< length of a head's query and key
+  std::uint64_t value = 0;       ///< length of a head's value
+  std::uint64_t window = 0;      ///< positions that a token sees, itself counted in; 0: all before it
+  std::uint64_t chunk = 0;       ///< positions that see each other only; 0: all do
+  bool normed_heads = false;     ///< queries and keys are normed without weights
+  std::uint64_t warm_after = 0;  ///< positions after which queries are scaled up; 0: never
   Rope rope;
   Xielu xielu;
 };
@@ -85,6 +88,7 @@ struct Graph {
   double clamp = 0.0;          ///< of queries, keys and values; 0: none
 
   Routing routing = Routing::softmax;
+  bool weighs_inputs = false;      ///< an expert's weight is that of its input, not of its output
   bool normalized_experts = true;  ///< weights of the chosen experts add up to one
   double expert_scale = 1.0;
   std::uint64_t experts_used = 0;
@@ -97,7 +101,8 @@ struct Graph {
   StateSpace state_space;
   bool tiled_value_heads =
       false;  ///< of linear attention: head h has the keys of h modulo their number, not a run of them
-  bool gated_queries = false;           ///< "attn_q" gives a gate for the output beside every head's query
+  bool softplus_gates = false;  ///< attention's outputs are gated by softplus(gate), not by sigmoid(gate)
+  bool gated_queries = false;   ///< "attn_q" gives a gate for the output beside every head's query
   bool embedding_norm_is_last = false;  ///< "token_embd_norm" norms the states after the last layer
 };
 
