@@ -83,7 +83,7 @@ void turn_heads(const LayerRun& run, Matrix& heads, std::uint64_t length, std::u
 
 Rope rope_with_factors(const LayerRun& run) {
   Rope rope = run.own().rope;
-  if (rope.kind == RopeKind::none) return rope;
+  if (rope.kind == RopeKind::none || !rope.takes_factors) return rope;
   const std::uint64_t pairs = rope.dims / 2;
   rope.factors = run.weights.vector_if("rope_freqs.weight", pairs);
   // Two sets: one for texts as long as in training, one for longer ones.
@@ -155,7 +155,8 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
   } else {
     heads.q = linear(run, "attn_q", in);
     heads.k = linear(run, "attn_k", in);
-    heads.v = linear(run, "attn_v", in);
+    // Without a matrix of their own, values are the keys before their norm.
+    heads.v = run.has("attn_v") ? linear(run, "attn_v", in) : heads.k;
   }
   if (run.graph.gated_queries) take_gates(run, heads);
   if (run.has("attn_gate")) heads.gate = read_gates(run, in);
@@ -174,6 +175,7 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
     norm_heads(run, "attn_q_norm", heads.q, own.key);
     norm_heads(run, "attn_k_norm", heads.k, own.key);
   };
+  if (own.normed_values) norm_without_weights(run, heads.v, own.value);
   if (!run.graph.norm_after_rope) norm();
   turn_heads(run, heads.q, own.key, 0, table, positions);
   turn_heads(run, heads.k, own.key, 0, table, positions);

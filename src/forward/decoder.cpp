@@ -116,6 +116,16 @@ void run_one_after_the_other(const LayerRun& run, Matrix& state) {
   add(run, mlp, run.graph.residual_scale, state);
 }
 
+/// In models whose layers end with a factor.
+void scale_output(const LayerRun& run, Matrix& state) {
+  const std::vector<float>& factor = run.weights.vector_if(run.name("layer_output_scale") + ".weight", 1);
+  if (factor.empty()) return;
+  for_row_pieces(run, state.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t i = first * state.cols; i < (first + count) * state.cols; ++i)
+      state.values[i] *= factor[0];
+  });
+}
+
 /// The next texts of a batch that are run at a time, and the first one's first token. At least one; what they
 /// need beside the weights is some times kTokensAtATime rows of the widest matrix.
 std::pair<Batch, std::uint64_t> take_texts(const Batch& batch, std::uint64_t& text) {
@@ -214,6 +224,7 @@ void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
     } else {
       run_one_after_the_other(run, state);
     }
+    scale_output(run, state);
     states.write(first, piece.size(), state.values.data());
   }
 }

@@ -116,6 +116,26 @@ void afmoe(Graph& graph, const Keys& keys) {
   if (keys.find("expert_gating_func") == nullptr) graph.routing = Routing::sigmoid;
 }
 
+/// Layers with a window have shorter heads and plain positions.
+void gemma4(Graph& graph, const Keys& keys) {
+  for (const char* key : {"attention.shared_kv_layers", "embedding_length_per_layer_input", "expert_count"}) {
+    if (keys.count_or(key, 0) == 0) continue;
+    throw Error(ErrorKind::input_invalid, "the forward pass does not know this kind of '" + graph.arch +
+                                              "', which has the key '" + key + "'");
+  }
+  scaled_embedding(graph, keys);
+  graph.attention_scale = 1.0;
+  for (LayerGraph& layer : graph.layers) {
+    layer.normed_values = true;
+    if (layer.window == 0) continue;
+    layer.key = keys.count("attention.key_length_swa");
+    layer.value = keys.count("attention.value_length_swa");
+    layer.rope.dims = keys.count_or("rope.dimension_count_swa", layer.key);
+    layer.rope.takes_factors = false;
+    require_rope_fits(layer);
+  }
+}
+
 /// Layers with a window have plain positions of their own.
 void laguna(Graph& graph, const Keys& keys) {
   constexpr std::uint64_t kPeriod = 4;

@@ -35,6 +35,7 @@ struct Rope {
   double beta_slow = 1.0;
   bool whole_pairs = true;          ///< YaRN's borders are rounded to pairs
   double magnitude = 1.0;           ///< cosine and sine are multiplied by it
+  bool takes_factors = true;        ///< of the model's tensors of factors
   std::vector<float> factors = {};  ///< frequencies are divided by these, one for each pair
 };
 
@@ -52,6 +53,7 @@ struct LayerGraph {
   std::uint64_t window = 0;      ///< positions that a token sees, itself counted in; 0: all before it
   std::uint64_t chunk = 0;       ///< positions that see each other only; 0: all do
   bool normed_heads = false;     ///< queries and keys are normed without weights
+  bool normed_values = false;    ///< values are, too
   std::uint64_t warm_after = 0;  ///< positions after which queries are scaled up; 0: never
   Rope rope;
   Xielu xielu;

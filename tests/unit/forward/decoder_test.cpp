@@ -102,13 +102,19 @@ std::vector<float> rows(const std::vector<float>& all, const std::vector<std::ui
 }
 
 /// With youtu's logits llama.cpp disagrees, too, and nobody knows why; one position of glm4-moe-lite has two
-/// experts with all but the same score. What the configurations of two differ in from all models that were published is
-/// not in a GGUF: afmoe's embedding is not scaled, and no layer of laguna has a window.
+/// experts with all but the same score. What the configurations of two differ in from all models that were
+/// published is not in a GGUF: afmoe's embedding is not scaled, and no layer of laguna has a window.
 bool has_sound_oracle(const std::string& name) {
   for (const char* unsound : {"youtu", "glm4-moe-lite", "afmoe", "laguna"}) {
     if (name == unsound) return false;
   }
   return fs::exists(oracle_folder(name) / "logits.npy");
+}
+
+/// In deviations of the logits. Attention of gemma4 is not scaled: with made-up weights it is so sharp that
+/// transformers' own f32 and f64 are 2.7e-3 apart.
+double bound_of(const std::string& name) {
+  return name == "gemma4" ? 5e-3 : 1e-3;
 }
 
 std::vector<std::string> runnable_folders() {
@@ -138,7 +144,7 @@ TEST_P(LogitsOf, agree_with_transformers) {
   const double found =
       deviation(rows(logits, oracle.positions, logits.size() / oracle.tokens.size()), oracle.logits);
   RecordProperty("deviation", std::to_string(found));
-  EXPECT_LT(found, 1e-3);
+  EXPECT_LT(found, bound_of(GetParam()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, LogitsOf, testing::ValuesIn(runnable_folders()),
