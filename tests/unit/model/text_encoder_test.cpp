@@ -439,6 +439,15 @@ TEST(TextEncoder, cuts_a_word_of_a_megabyte) {
   pieces.set("add_space_prefix", false);
   EXPECT_EQ(pieces.encoder().encode(text, kPlain).size(), kLong / 64);
   EXPECT_EQ(unigram().encoder().encode(text, kPlain).size(), kLong);
+  Made longest("rwkv");
+  longest.add("a").add("aaaa");
+  EXPECT_EQ(longest.encoder().encode(text, kPlain).size(), kLong / 4);
+  Made words("bert");
+  words.add("[UNK]", TokenType::unknown).add("\xE2\x96\x81\x61").set("unknown_token_id", std::uint32_t{0});
+  EXPECT_EQ(words.encoder().encode(text, kPlain), (Ids{0}));
+  std::string accented = "a";
+  while (accented.size() < kLong) accented += "\xCC\x81\xCC\xA3";  // not in their order
+  EXPECT_EQ(words.encoder().encode(accented, kPlain), (Ids{1}));
 }
 
 TEST(TextEncoder, is_used_by_many_threads_at_once) {
