@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/gguf_value_text.h"
+#include "cli/imatrix_report.h"
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "qtz/core/bytes.h"
@@ -17,7 +18,6 @@
 #include "qtz/core/sha256.h"
 #include "qtz/core/text.h"
 #include "qtz/formats/gguf.h"
-#include "qtz/formats/imatrix.h"
 #include "qtz/formats/safetensors.h"
 
 namespace qtz::cli {
@@ -155,64 +155,6 @@ JsonObject source_json(const InspectFlags& flags, const TensorSource& source, co
           {"weights", totals.elements}};
 }
 
-JsonArray names_json(const std::vector<std::string>& names) {
-  JsonArray array;
-  for (const auto& name : names) array.emplace_back(name);
-  return array;
-}
-
-struct ImportanceRange {
-  float lowest = 0;
-  float highest = 0;
-  double mean = 0;
-};
-
-ImportanceRange range_of(std::span<const float> values) {
-  if (values.empty()) return {};
-  double sum = 0;
-  for (const float value : values) sum += static_cast<double>(value);
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  return {*low, *high, sum / static_cast<double>(values.size())};
-}
-
-void print_imatrix(const InspectFlags& flags, const ImportanceMatrix& matrix, Console& console) {
-  for (const auto& warning : matrix.warnings()) console.warn(warning);
-  using Align = TextTable::Align;
-  TextTable table({{"TENSOR"},
-                   {"VALUES", Align::right},
-                   {"LOWEST", Align::right},
-                   {"MEAN", Align::right},
-                   {"HIGHEST", Align::right}});
-  JsonArray entries;
-  for (const auto& name : matrix.names()) {
-    const auto values = matrix.find(name);
-    const ImportanceRange range = range_of(values);
-    table.add({printable(name), std::to_string(values.size()),
-               format_significant(static_cast<double>(range.lowest)), format_significant(range.mean),
-               format_significant(static_cast<double>(range.highest))});
-    entries.push_back(JsonObject{{"name", name},
-                                 {"values", static_cast<std::uint64_t>(values.size())},
-                                 {"lowest", static_cast<double>(range.lowest)},
-                                 {"mean", range.mean},
-                                 {"highest", static_cast<double>(range.highest)}});
-  }
-  if (flags.json) {
-    console.data(to_json(JsonObject{{"schema", 1},
-                                    {"path", flags.file},
-                                    {"format", "imatrix"},
-                                    {"bytes", matrix.file().size()},
-                                    {"chunks", static_cast<std::uint64_t>(matrix.chunks())},
-                                    {"datasets", names_json(matrix.datasets())},
-                                    {"entries", std::move(entries)}}) +
-                 "\n");
-    return;
-  }
-  console.data(printable(flags.file) + ": importance matrix, " + format_bytes(matrix.file().size()) + ", " +
-               std::to_string(matrix.size()) + " entries, " + std::to_string(matrix.chunks()) + " chunks\n");
-  for (const auto& dataset : matrix.datasets()) console.data("dataset " + printable(dataset) + "\n");
-  console.data("\n" + table.to_string());
-}
-
 void print_gguf(const InspectFlags& flags, const GgufSource& source, Console& console) {
   for (const auto& warning : source.warnings()) console.warn(warning);
   const auto hashes = hash_tensors(source, flags);
@@ -267,7 +209,7 @@ ExitCode run(const InspectFlags& flags, Console& console) {
   require_value(flags.file, "a FILE", "inspect");
   switch (recognize(flags.file)) {
     case FileKind::imatrix_dat:
-      print_imatrix(flags, ImportanceMatrix(flags.file), console);
+      print_imatrix(flags.file, flags.json, console);
       break;
     case FileKind::safetensors:
       print_safetensors(flags, SafetensorsSource(flags.file), console);
@@ -275,7 +217,7 @@ ExitCode run(const InspectFlags& flags, Console& console) {
     case FileKind::gguf: {
       const GgufSource source(flags.file);
       if (is_imatrix(source) && !flags.sha256 && !flags.full) {
-        print_imatrix(flags, ImportanceMatrix(flags.file), console);
+        print_imatrix(flags.file, flags.json, console);
       } else {
         print_gguf(flags, source, console);
       }

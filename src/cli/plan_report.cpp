@@ -104,12 +104,6 @@ JsonValue shape_json(const Shape& shape) {
   return dims;
 }
 
-JsonValue strings_json(const std::vector<std::string>& strings) {
-  JsonArray array;
-  for (const auto& text : strings) array.emplace_back(text);
-  return array;
-}
-
 JsonValue entry_json(const PlanEntry& entry) {
   return JsonObject{
       {"name", entry.name},
@@ -209,7 +203,7 @@ JsonValue plan_json(const Job& job, const std::string& input) {
         {"total_bytes", plan.total_bytes},
         {"bits_per_weight", plan.bits_per_weight()},
         {"files", files_json(plan, job.outputs[i])},
-        {"warnings", strings_json(plan.warnings)},
+        {"warnings", json_strings(plan.warnings)},
         {"tensors", std::move(tensors)},
     });
   }
@@ -222,9 +216,9 @@ JsonValue plan_json(const Job& job, const std::string& input) {
       {"threads", static_cast<std::uint64_t>(job.memory.threads)},
       // Of the tiles alone: what the process holds besides differs from run to run, and a plan does not.
       {"tile_memory_bytes", working_memory(job.plans, job.memory.threads)},
-      {"notes", strings_json(job.model.notes)},
-      {"skipped", strings_json(job.model.skipped)},
-      {"warnings", strings_json(job.model.warnings)},
+      {"notes", json_strings(job.model.notes)},
+      {"skipped", json_strings(job.model.skipped)},
+      {"warnings", json_strings(job.model.warnings)},
       {"plans", std::move(plans)},
   };
 }

@@ -286,6 +286,10 @@ JsonValue parse_json_file(const std::filesystem::path& path, const JsonLimits& l
   return builder.take();
 }
 
+JsonArray json_strings(const std::vector<std::string>& strings) {
+  return {strings.begin(), strings.end()};
+}
+
 std::string to_json(const JsonValue& value, int indent) {
   return to_library(value).dump(indent, ' ', false, Library::error_handler_t::replace);
 }

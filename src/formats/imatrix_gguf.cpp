@@ -9,8 +9,8 @@
 namespace qtz {
 namespace {
 
-constexpr std::string_view kSumsSuffix = ".in_sum2";
-constexpr std::string_view kCountsSuffix = ".counts";
+/// Of rows; far beyond any text, and whole as a float's neighbours are.
+constexpr float kLargestCount = 1e15f;
 
 /// The two tensors of one entry.
 struct Pair {
@@ -22,7 +22,7 @@ class GgufImatrixReader {
  public:
   explicit GgufImatrixReader(const InputFile& file) : file_(file), header_(read_gguf_header(file, 0)) {}
 
-  ImatrixContent read() {
+  StoredImatrix read() {
     read_metadata();
     if (header_.tensors.empty()) fail("holds no entries");
     for (const auto& [name, pair] : pair_tensors()) {
@@ -33,12 +33,6 @@ class GgufImatrixReader {
       read_entry(name, pair);
     }
     if (content_.entries.empty()) fail("holds no entries");
-    if (unreached_experts_ > 0) {
-      content_.warnings.push_back(
-          printable(file_.path().native()) + ": " + std::to_string(unreached_experts_) + " experts in " +
-          std::to_string(unreached_entries_) + " entries have no data and get equal importance (first: '" +
-          printable(first_unreached_) + "'); collect with more text");
-    }
     return std::move(content_);
   }
 
@@ -63,7 +57,7 @@ class GgufImatrixReader {
     if (names == nullptr) fail("imatrix.datasets is not an array of strings");
     content_.datasets = *names;
     content_.chunks = required_u32("imatrix.chunk_count");
-    required_u32("imatrix.chunk_size");
+    content_.chunk_size = required_u32("imatrix.chunk_size");
   }
 
   std::uint32_t required_u32(std::string_view key) const {
@@ -118,33 +112,24 @@ class GgufImatrixReader {
       fail("entry '" + printable(name) + "' has " + std::to_string(values.size()) +
            " sums, not a multiple of its " + std::to_string(counts.size()) + " counts");
     }
-    const std::size_t cols = values.size() / counts.size();
-    std::size_t unreached = 0;
-    for (std::size_t expert = 0; expert < counts.size(); ++expert) {
+    StoredSums& entry = content_.entries[name];
+    entry.sums = std::move(values);
+    for (const float count : counts) {
+      if (count > kLargestCount) fail("entry '" + printable(name) + "' counts more rows than any text has");
       // Counts are whole numbers stored as floats; llama.cpp rounds them half away from zero, as std::round
       // does.
-      const float count = std::round(counts[expert]);
-      const std::span<float> slice = std::span(values).subspan(expert * cols, cols);
-      for (float& value : slice) value = count > 0 ? value / count : 0.0f;
-      const std::string subject = printable(file_.path().native()) + ": entry '" + printable(name) + "'";
-      if (!settle_importance(slice, subject)) ++unreached;
+      entry.counts.push_back(static_cast<std::uint64_t>(std::round(count)));
     }
-    if (unreached > 0 && unreached_entries_++ == 0) first_unreached_ = name;
-    unreached_experts_ += unreached;
-    content_.entries.emplace(name, std::move(values));
   }
 
   const InputFile& file_;
   GgufHeader header_;
-  ImatrixContent content_;
-  std::uint64_t unreached_experts_ = 0;
-  std::uint64_t unreached_entries_ = 0;
-  std::string first_unreached_;
+  StoredImatrix content_;
 };
 
 }  // namespace
 
-ImatrixContent read_imatrix_gguf(const InputFile& file) {
+StoredImatrix read_imatrix_gguf(const InputFile& file) {
   return GgufImatrixReader(file).read();
 }
 

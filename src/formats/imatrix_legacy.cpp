@@ -8,7 +8,6 @@
 namespace qtz {
 namespace {
 
-constexpr std::int32_t kMaxNameBytes = 4096;
 /// Name length, one byte of name, calls, number of values, one value.
 constexpr std::uint64_t kMinEntryBytes = 4 + 1 + 4 + 4 + 4;
 
@@ -20,49 +19,38 @@ std::uint64_t read_length(ByteReader& reader, std::int32_t lowest, std::int32_t 
 }
 
 std::string read_text(ByteReader& reader, std::int32_t lowest, const std::string& what) {
-  const auto length = read_length(reader, lowest, kMaxNameBytes, "the length of " + what);
+  const auto length = read_length(reader, lowest, kImatrixMaxNameBytes, "the length of " + what);
   std::string text = reader.read_text(length, what);
   if (text.find('\0') != std::string::npos) reader.fail(what + " holds a NUL byte");
   return text;
 }
 
-/// False if the entry has no data.
-bool read_entry(const InputFile& file, ByteReader& reader, std::uint64_t index,
-                ImportanceMatrix::Entries& entries) {
+void read_entry(ByteReader& reader, std::uint64_t index, StoredImatrix& content) {
   const std::string name = read_text(reader, 1, "the name of entry " + std::to_string(index + 1));
   const std::string subject = "entry '" + printable(name) + "'";
   const auto calls = read_length(reader, 0, INT32_MAX, "the number of calls of " + subject);
   const auto count = read_length(reader, 1, INT32_MAX, "the number of values of " + subject);
   auto values = reader.read_array<float>(count, "the values of " + subject);
-  const auto divisor = static_cast<float>(calls);
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i]) || values[i] < 0) {
       reader.fail(subject + " has a " + (std::isfinite(values[i]) ? "negative" : "non-finite") +
                       " value at position " + std::to_string(i),
                   "the matrix is damaged or was collected from a broken model; make it again");
     }
-    if (calls > 0) values[i] /= divisor;
   }
-  const bool has_data = settle_importance(values, printable(file.path().native()) + ": " + subject);
-  if (!entries.emplace(name, std::move(values)).second) reader.fail(subject + " appears twice");
-  return has_data;
+  if (!content.entries.emplace(name, StoredSums{std::move(values), {calls}}).second)
+    reader.fail(subject + " appears twice");
 }
 
-ImatrixContent read_entries(const InputFile& file) {
+StoredImatrix read_entries(const InputFile& file) {
   ByteReader reader(file, kImatrixMaxBytes);
-  ImatrixContent content;
+  StoredImatrix content;
+  content.form = ImatrixForm::dat;
   const auto count = read_length(reader, 1, INT32_MAX, "the number of entries");
   reader.check_count(count, kMinEntryBytes, "the list of entries");
-  std::uint64_t without_data = 0;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    if (!read_entry(file, reader, i, content.entries)) ++without_data;
-  }
-  if (without_data > 0) {
-    content.warnings.push_back(printable(file.path().native()) + ": " + std::to_string(without_data) +
-                               " entries have no data and get equal importance; collect with more text");
-  }
+  for (std::uint64_t i = 0; i < count; ++i) read_entry(reader, i, content);
   if (reader.remaining() == 0) return content;  // the oldest files end here
-  content.chunks = static_cast<std::uint32_t>(read_length(reader, 0, INT32_MAX, "the number of chunks"));
+  content.chunks = read_length(reader, 0, INT32_MAX, "the number of chunks");
   const std::string dataset = read_text(reader, 0, "the name of the data set");
   if (!dataset.empty()) content.datasets.push_back(dataset);
   if (reader.remaining() > 0)
@@ -72,7 +60,7 @@ ImatrixContent read_entries(const InputFile& file) {
 
 }  // namespace
 
-ImatrixContent read_imatrix_legacy(const InputFile& file) {
+StoredImatrix read_imatrix_legacy(const InputFile& file) {
   try {
     return read_entries(file);
   } catch (const Error& error) {

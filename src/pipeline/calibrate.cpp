@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "pipeline/calibration_checkpoint.h"
 #include "pipeline/forward_budget.h"
@@ -10,7 +9,6 @@
 #include "qtz/core/error.h"
 #include "qtz/core/sha256.h"
 #include "qtz/core/text.h"
-#include "qtz/formats/gguf.h"
 #include "qtz/forward/decoder.h"
 
 namespace qtz {
@@ -122,24 +120,6 @@ ForwardBudget share(Decoder& decoder, const GgufModel& model, const Batch& batch
   return budget;
 }
 
-/// The two tensors of each entry, in the order of their names.
-struct Layout {
-  std::vector<GgufTensor> tensors;
-  std::vector<std::vector<float>> values;
-};
-
-Layout lay_out(const ActivationStatistics& statistics) {
-  Layout out;
-  for (const auto& [name, entry] : statistics.entries()) {
-    const std::uint64_t experts = entry.counts.size();
-    out.tensors.push_back({name + ".in_sum2", DType::f32, Shape{experts, entry.cols}});
-    out.values.emplace_back(entry.squares.begin(), entry.squares.end());
-    out.tensors.push_back({name + ".counts", DType::f32, Shape{experts, 1}});
-    out.values.emplace_back(entry.counts.begin(), entry.counts.end());
-  }
-  return out;
-}
-
 }  // namespace
 
 Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tokens,
@@ -175,24 +155,17 @@ Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tok
   return calibration;
 }
 
-void write_importance_matrix(const Calibration& calibration, const std::vector<std::string>& datasets,
-                             const std::filesystem::path& path, const OutputOptions& options) {
-  KvList metadata;
-  metadata.set("general.type", "imatrix");
-  metadata.set("imatrix.datasets", datasets);
-  metadata.set("imatrix.chunk_count", static_cast<std::uint32_t>(calibration.windows));
-  metadata.set("imatrix.chunk_size", static_cast<std::uint32_t>(calibration.context));
-  const Layout content = lay_out(calibration.statistics);
-  const GgufLayout layout = make_gguf_layout(metadata, content.tensors);
-  std::vector<std::byte> bytes(layout.file_bytes);
-  std::copy(layout.header.begin(), layout.header.end(), bytes.begin());
-  for (std::size_t i = 0; i < layout.tensors.size(); ++i) {
-    const std::vector<float>& values = content.values[layout.tensors[i]];
-    std::memcpy(bytes.data() + layout.offsets[i], values.data(), layout.sizes[i]);
+StoredImatrix to_imatrix(const Calibration& calibration, std::vector<std::string> datasets) {
+  StoredImatrix matrix;
+  matrix.datasets = std::move(datasets);
+  matrix.chunks = calibration.windows;
+  matrix.chunk_size = calibration.context;
+  for (const auto& [name, entry] : calibration.statistics.entries()) {
+    StoredSums& stored = matrix.entries[name];
+    stored.sums.assign(entry.squares.begin(), entry.squares.end());
+    stored.counts = entry.counts;
   }
-  OutputFile file(path, bytes.size(), options);
-  file.write(0, bytes);
-  file.commit();
+  return matrix;
 }
 
 }  // namespace qtz

@@ -47,7 +47,7 @@ void ImportanceUse::require_same_model(std::span<const ModelTensor> tensors) con
   if (std::any_of(tensors.begin(), tensors.end(), has_entry)) return;
   const std::vector<std::string_view> names(names_.begin(), names_.end());
   throw Error(ErrorKind::input_invalid,
-              printable(matrix_->file().path().native()) +
+              matrix_->name() +
                   ": the importance matrix is of another model: it has no entry for any tensor" +
                   (names.empty() ? "" : ", but for " + quoted_list(names)),
               "make one of this model with llama-imatrix, or leave --imatrix out");
@@ -59,8 +59,8 @@ void ImportanceUse::require_matches(std::string_view flag, std::span<const std::
     if (std::any_of(names_.begin(), names_.end(), has_word)) continue;
     const std::vector<std::string_view> names(names_.begin(), names_.end());
     throw Error(ErrorKind::usage,
-                std::string(flag) + " '" + printable(word) + "' is part of no name in " +
-                    printable(matrix_->file().path().native()) + suggest_name(word, names),
+                std::string(flag) + " '" + printable(word) + "' is part of no name in " + matrix_->name() +
+                    suggest_name(word, names),
                 "it is a piece of a name, not a pattern, and case matters");
   }
 }
@@ -80,9 +80,9 @@ std::span<const float> ImportanceUse::find(std::string_view name, const Shape& s
   if (values.size() % cols == 0 && values.size() / cols == experts) return values;
   if (role_of(name) == TensorRole::token_embedding) return {};
   throw Error(ErrorKind::input_invalid,
-              printable(matrix_->file().path().native()) + ": tensor '" + printable(name) + "' has " +
-                  std::to_string(values.size()) + " importance values, but its shape " + shape.to_string() +
-                  " wants " + std::to_string(cols) + (experts > 1 ? " x " + std::to_string(experts) : ""),
+              matrix_->name() + ": tensor '" + printable(name) + "' has " + std::to_string(values.size()) +
+                  " importance values, but its shape " + shape.to_string() + " wants " +
+                  std::to_string(cols) + (experts > 1 ? " x " + std::to_string(experts) : ""),
               "the importance matrix is of another model");
 }
 
@@ -90,11 +90,13 @@ void ImportanceUse::describe(KvList& metadata) const {
   if (!used_) return;
   const auto in_use_count =
       std::count_if(names_.begin(), names_.end(), [&](const std::string& name) { return in_use(name); });
-  metadata.set("quantize.imatrix.file", without_controls(matrix_->file().path().filename().native()));
+  if (!matrix_->path().empty())
+    metadata.set("quantize.imatrix.file", without_controls(matrix_->path().filename().native()));
   if (!matrix_->datasets().empty())
     metadata.set("quantize.imatrix.dataset", without_controls(matrix_->datasets().front()));
   metadata.set("quantize.imatrix.entries_count", static_cast<std::uint32_t>(in_use_count));
-  if (matrix_->chunks() > 0) metadata.set("quantize.imatrix.chunks_count", matrix_->chunks());
+  if (matrix_->chunks() > 0)
+    metadata.set("quantize.imatrix.chunks_count", static_cast<std::uint32_t>(matrix_->chunks()));
 }
 
 void require_importance(const FileType& file_type, std::span<const PlanEntry> entries) {

@@ -97,6 +97,15 @@ def make_all(folder):
     files["imatrix"] = folder / "demo.imatrix"
     write_imatrix(folder / "foreign.imatrix", {"blk.99.attn_q.weight": 256})
     files["foreign_imatrix"] = folder / "foreign.imatrix"
+    write_imatrix(folder / "evil.imatrix", {"evil\x1b[31m\nname": 4})
+    files["evil_imatrix"] = folder / "evil.imatrix"
+    entry = struct.pack("<ii", 1, 19) + b"blk.0.attn_q.weight"
+    (folder / "cut.dat").write_bytes(entry + struct.pack("<ii", 1, 256) + struct.pack("<f", 1.5) * 255)
+    files["cut_imatrix"] = folder / "cut.dat"
+    (folder / "nan.dat").write_bytes(entry + struct.pack("<ii", 1, 256) + struct.pack("<f", float("nan")) * 256)
+    files["nan_imatrix"] = folder / "nan.dat"
+    (folder / "idle.dat").write_bytes(entry + struct.pack("<ii", 0, 256) + struct.pack("<f", 1.5) * 256)
+    files["idle_imatrix"] = folder / "idle.dat"
     (folder / "idle.recipe").write_text("attn_v = Q8_0\nself_attn.v_proj = Q8_0\n")
     files["idle_recipe"] = folder / "idle.recipe"
 

@@ -142,6 +142,9 @@ void visit_json(std::string_view text, const JsonLimits& limits, std::string_vie
 JsonValue parse_json_file(const std::filesystem::path& path, const JsonLimits& limits);
 void visit_json_file(const InputFile& file, const JsonLimits& limits, JsonVisitor& visitor);
 
+/// An array of strings.
+JsonArray json_strings(const std::vector<std::string>& strings);
+
 /// Text of a value; `indent` < 0 gives one line. Invalid UTF-8 is replaced. Same value, same text, always.
 std::string to_json(const JsonValue& value, int indent = 2);
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "qtz/core/output_file.h"
 #include "qtz/core/progress.h"
+#include "qtz/formats/imatrix.h"
 #include "qtz/forward/activation_statistics.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
@@ -45,8 +45,7 @@ Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tok
 /// The run is over and its matrix is written. Leaves other files alone.
 void remove_checkpoint(const std::filesystem::path& path);
 
-/// Writes the importance matrix in llama.cpp's GGUF form. `datasets`: names of the texts.
-void write_importance_matrix(const Calibration& calibration, const std::vector<std::string>& datasets,
-                             const std::filesystem::path& path, const OutputOptions& options);
+/// What write_imatrix() writes of it. `datasets`: names of the texts, without folders.
+StoredImatrix to_imatrix(const Calibration& calibration, std::vector<std::string> datasets);
 
 }  // namespace qtz

@@ -85,7 +85,7 @@ TEST(Calibrate, writes_what_the_reader_reads) {
   const test::ScratchFolder scratch;
   const Calibration found = run(small_model("mixtral", scratch), 128);
   const auto path = scratch.path() / "made.gguf";
-  write_importance_matrix(found, {"text.txt"}, path, OutputOptions{});
+  write_imatrix(to_imatrix(found, {"text.txt"}), ImatrixForm::gguf, path, OutputOptions{});
   const ImportanceMatrix matrix(path);
   EXPECT_EQ(matrix.size(), found.statistics.entries().size());
   EXPECT_EQ(matrix.datasets(), std::vector<std::string>{"text.txt"});
