@@ -1,10 +1,12 @@
 // qtz quantize: the main job. Says what it will do, does it, says what came out.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
+#include "cli/calibration_text.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/job.h"
@@ -154,9 +156,36 @@ void print_summary(const Job& job, bool manifest, const RunResult& result, Conso
   }
 }
 
+/// Runs the model over the texts of --calibrate. Whether the outputs can be written is asked first, since it
+/// may take hours.
+std::shared_ptr<const ImportanceMatrix> importance_of_texts(const QuantizeFlags& flags, const Job& job,
+                                                            const Backend& backend, Console& console) {
+  OutputOptions output{.overwrite = flags.force, .protect = job.protect};
+  for (const fs::path& path : job.outputs) {
+    const fs::path folder = path.parent_path();
+    std::error_code unknown;
+    if (folder.empty() || fs::exists(folder, unknown)) check_output_possible(path, 0, output);
+  }
+  const CalibrationText text = read_calibration_text(flags.job.calibration, job.model.metadata);
+  CalibrationOptions options = text.options;
+  options.threads = job.threads;
+  options.max_memory = job.max_memory;
+  const Calibration found =
+      calibrate(job.model, text.tokens, options, backend, console.progress(), cancel_token());
+  for (const std::string& warning : found.warnings) console.warn(warning);
+  ::malloc_trim(0);  // what the forward pass held is not what quantizing needs
+  return std::make_shared<const ImportanceMatrix>(to_imatrix(found, text.datasets), "--calibrate");
+}
+
 ExitCode run(const QuantizeFlags& flags, Console& console) {
+  if (flags.dry_run && !flags.job.calibration.texts.empty()) {
+    throw Error(ErrorKind::usage, "--dry-run does not run the model, as --calibrate does",
+                "make the matrix with `qtz calibrate`, and give it with --imatrix");
+  }
   const Backend& backend = select_backend(flags.job.backend);
-  const Job job = make_job(flags.job, backend, "quantize");
+  const Job job = make_job(flags.job, backend, "quantize", [&](const Job& opened) {
+    return importance_of_texts(flags, opened, backend, console);
+  });
   print_preflight(job, console);
   if (flags.dry_run) {
     print_plan(job, flags.job, console);
@@ -194,11 +223,23 @@ Command setup_quantize(CLI::App& root) {
                                       "The output appears under its name only when it is complete.");
   const auto flags = std::make_shared<QuantizeFlags>();
   add_job_flags(*app, flags->job);
+  CalibrationFlags& calibration = flags->job.calibration;
+  calibration.context_name = "--calibrate-ctx";
+  calibration.chunks_name = "--calibrate-chunks";
+  constexpr const char* kImportance = "Importance matrix";
+  add_values(*app, "--calibrate", calibration.texts, "TEXT", kImportance,
+             "make the importance matrix of this text, as `qtz calibrate` does, and use it; repeatable");
+  add_value(*app, "--calibrate-ctx", calibration.context, "N", kImportance,
+            "tokens of a window of the text (default: 512)");
+  add_value(*app, "--calibrate-chunks", calibration.chunks, "N", kImportance, "only the first N windows");
+  add_value(*app, "--calibrate-field", calibration.field, "NAME", kImportance,
+            "of the objects in .jsonl files (default: text)");
   add_switch(*app, "--force", flags->force, "Output", "replace existing outputs (never the input)");
   add_switch(*app, "--dry-run", flags->dry_run, "Output", "print the plan and stop, like 'qtz plan'");
   set_examples(*app,
                "qtz quantize ./Llama-3.2-1B --type Q4_K_M\n"
                "qtz quantize ./Llama-3.2-1B --type Q4_K_M --type Q8_0 -o out/{type}.gguf\n"
+               "qtz quantize ./Llama-3.2-1B --type IQ3_M --calibrate calibration.txt\n"
                "qtz quantize Llama-3.2-1B-BF16.gguf --type IQ4_XS --imatrix imatrix.gguf -o small.gguf\n"
                "qtz quantize ./Llama-3.2-1B --type Q4_K_M --tensor-type 'attn_v=Q8_0' --force");
   return {app, [flags](Console& console) { return run(*flags, console); },

@@ -104,10 +104,16 @@ PlanOptions parse_plan_options(const JobFlags& flags) {
   if (!flags.include_weights.empty() && !flags.exclude_weights.empty()) {
     throw Error(ErrorKind::usage, "--include-weights and --exclude-weights exclude each other");
   }
-  if (flags.imatrix.empty() && !(flags.include_weights.empty() && flags.exclude_weights.empty())) {
+  const bool calibrates = !flags.calibration.texts.empty();
+  if (calibrates && !flags.imatrix.empty()) {
+    throw Error(ErrorKind::usage, "--imatrix and --calibrate exclude each other",
+                "`qtz calibrate --merge` adds a matrix to what a text gives");
+  }
+  if (flags.imatrix.empty() && !calibrates &&
+      !(flags.include_weights.empty() && flags.exclude_weights.empty())) {
     throw Error(ErrorKind::usage,
                 "--include-weights and --exclude-weights choose tensors for an importance matrix",
-                "give one with --imatrix");
+                "give one with --imatrix or --calibrate");
   }
   PlanOptions options;
   options.types = parse_type_options(flags);
@@ -277,7 +283,8 @@ void add_job_flags(CLI::App& app, JobFlags& flags) {
             "refuse to use more memory, like 2G or 500M");
 }
 
-Job make_job(const JobFlags& flags, const Backend& backend, std::string_view command) {
+Job make_job(const JobFlags& flags, const Backend& backend, std::string_view command,
+             const Calibrator& calibrator) {
   require_value(flags.input, "an INPUT", command);
   refuse_stdin(flags.input);
   const auto types = parse_types(flags, command);
@@ -304,6 +311,7 @@ Job make_job(const JobFlags& flags, const Backend& backend, std::string_view com
   protect_folder(flags.input, job.protect);
   job.model =
       flags.config_only ? open_config(flags.input, model_options) : open_model(flags.input, model_options);
+  if (!flags.calibration.texts.empty()) plan_options.importance = calibrator(job);
   for (const FileType* type : types) job.plans.push_back(make_plan(job.model, *type, plan_options));
   // First, so that what it leaves in memory is counted below.
   job.thread_seconds = estimate_seconds(job.plans, backend, cancel_token());
@@ -350,6 +358,9 @@ ManifestFacts manifest_facts(const JobFlags& flags, const Job& job) {
   recipe.add("pure", flags.pure);
   recipe.add("allow_requantize", flags.allow_requantize);
   recipe.add_file("imatrix", flags.imatrix);
+  for (const std::string& text : flags.calibration.texts) recipe.add_file("calibrate", text);
+  recipe.add("calibrate_ctx", flags.calibration.context);
+  recipe.add("calibrate_chunks", flags.calibration.chunks);
   recipe.add("include_weights", flags.include_weights);
   recipe.add("exclude_weights", flags.exclude_weights);
   recipe.add("model_name", flags.model_name);

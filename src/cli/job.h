@@ -3,9 +3,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "cli/calibration_text.h"
+#include "qtz/formats/imatrix.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 #include "qtz/pipeline/plan.h"
@@ -26,6 +30,7 @@ struct JobFlags {
   std::string backend;
   std::string max_memory;
   std::string imatrix;
+  CalibrationFlags calibration;  ///< quantize alone has it
   std::vector<std::string> include_weights;
   std::vector<std::string> exclude_weights;
   std::vector<std::string> tensor_types;
@@ -83,8 +88,13 @@ bool is_nvfp4_file(const std::filesystem::path& file);
 /// What a manifest says about the command line: the flags that decide bytes, and the files they name.
 ManifestFacts manifest_facts(const JobFlags& flags, const Job& job);
 
+/// Makes an importance matrix of a text for a job whose model is open and whose outputs are named.
+using Calibrator = std::function<std::shared_ptr<const ImportanceMatrix>(const Job&)>;
+
 /// Usage errors first, before anything is opened; then the model, then the plans, then whether the memory is
 /// enough: all that quantize refuses before it writes, plan refuses too.
-Job make_job(const JobFlags& flags, const Backend& backend, std::string_view command);
+/// `calibrator` is called where the flags name a text.
+Job make_job(const JobFlags& flags, const Backend& backend, std::string_view command,
+             const Calibrator& calibrator = nullptr);
 
 }  // namespace qtz::cli

@@ -310,7 +310,7 @@ Making making_of(const KvList& metadata) {
   const GgufValue* version = metadata.find("qtz.version");
   return {.by_this_version =
               version != nullptr && version->as_string() != nullptr && *version->as_string() == QTZ_VERSION,
-          .with_importance = metadata.find("quantize.imatrix.file") != nullptr};
+          .with_importance = metadata.find("quantize.imatrix.entries_count") != nullptr};
 }
 
 void warn_of_importance(const Making& making, const QuantPlan& wanted, std::vector<std::string>& warnings) {
