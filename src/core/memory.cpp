@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <string>
 #include <string_view>
 
 #include "qtz/core/error.h"

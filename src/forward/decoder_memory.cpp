@@ -1,6 +1,9 @@
 #include "forward/decoder_memory.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <string_view>
 
 namespace qtz {
 

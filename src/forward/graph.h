@@ -101,8 +101,8 @@ struct Graph {
   std::uint64_t latent_rope = 0;
 
   StateSpace state_space;
-  bool tiled_value_heads =
-      false;  ///< of linear attention: head h has the keys of h modulo their number, not a run of them
+  /// Of linear attention: value head h has the keys of h modulo their number; else runs of heads share them.
+  bool tiled_value_heads = false;
   bool softplus_gates = false;  ///< attention's outputs are gated by softplus(gate), not by sigmoid(gate)
   bool gated_queries = false;   ///< "attn_q" gives a gate for the output beside every head's query
   bool embedding_norm_is_last = false;  ///< "token_embd_norm" norms the states after the last layer

@@ -70,6 +70,23 @@ std::vector<WorstPrediction> worst_of(const ScoredTokens& reference, const Score
   return worst;
 }
 
+/// Which share of the sorted values lies below a part of the result.
+struct Percentile {
+  Estimate Divergence::*part;
+  double share;
+};
+
+constexpr Percentile kOfDivergences[] = {{&Divergence::median, 0.5},
+                                         {&Divergence::percentile_90, 0.9},
+                                         {&Divergence::percentile_95, 0.95},
+                                         {&Divergence::percentile_99, 0.99},
+                                         {&Divergence::percentile_999, 0.999}};
+
+constexpr Percentile kOfChanges[] = {{&Divergence::change_1, 0.01},   {&Divergence::change_5, 0.05},
+                                     {&Divergence::change_25, 0.25},  {&Divergence::change_50, 0.5},
+                                     {&Divergence::change_75, 0.75},  {&Divergence::change_95, 0.95},
+                                     {&Divergence::change_99, 0.99}};
+
 }  // namespace
 
 TokenScore score_token(std::span<const float> logits, std::uint32_t next) noexcept {
@@ -142,21 +159,11 @@ Divergence compare_scores(const ScoredTokens& reference, const ScoredTokens& can
   std::vector<double> sorted = candidate.divergences;
   std::sort(sorted.begin(), sorted.end());
   out.minimum = percentile(sorted, 0.0);
-  out.median = percentile_with_error(sorted, 0.5);
-  out.percentile_90 = percentile_with_error(sorted, 0.9);
-  out.percentile_95 = percentile_with_error(sorted, 0.95);
-  out.percentile_99 = percentile_with_error(sorted, 0.99);
-  out.percentile_999 = percentile_with_error(sorted, 0.999);
+  for (const Percentile& each : kOfDivergences) out.*each.part = percentile_with_error(sorted, each.share);
   out.maximum = percentile(sorted, 1.0);
   out.distribution = distribution_of(sorted);
   std::sort(changes.begin(), changes.end());
-  out.change_1 = percentile_with_error(changes, 0.01);
-  out.change_5 = percentile_with_error(changes, 0.05);
-  out.change_25 = percentile_with_error(changes, 0.25);
-  out.change_50 = percentile_with_error(changes, 0.5);
-  out.change_75 = percentile_with_error(changes, 0.75);
-  out.change_95 = percentile_with_error(changes, 0.95);
-  out.change_99 = percentile_with_error(changes, 0.99);
+  for (const Percentile& each : kOfChanges) out.*each.part = percentile_with_error(changes, each.share);
   out.worst = worst_of(reference, candidate, at, worst);
   return out;
 }

@@ -29,11 +29,12 @@ class Watch final : public test::SilentProgress {
 
 class Checkpoint : public testing::Test {
  protected:
-  Calibration run(std::size_t tokens, Watch& watch, const CancelToken& cancel = {}) const {
+  Calibration run(std::size_t tokens, Watch& watch, const CancelToken& cancel = {},
+                  std::chrono::seconds interval = std::chrono::seconds(0)) const {
     CalibrationOptions options;
     options.context = 32;
     options.checkpoint = path_;
-    options.checkpoint_interval = std::chrono::seconds(0);
+    options.checkpoint_interval = interval;
     return calibrate(model_, test::some_tokens(tokens), options, select_backend(""), watch, cancel);
   }
 
@@ -69,6 +70,15 @@ class Checkpoint : public testing::Test {
 TEST_F(Checkpoint, a_run_goes_on_where_another_was_stopped) {
   run_half(96);
   expect_same_as_whole_run(96, "");
+}
+
+TEST_F(Checkpoint, a_run_that_goes_on_knows_what_is_done) {
+  run_half(96);
+  // Stopped again before it keeps anything of its own, it can tell this from the file alone.
+  CancelToken cancel;
+  Watch watch(&cancel);
+  test::expect_error(ErrorKind::interrupted, "goes on after layer 1 of 2",
+                     [&] { run(96, watch, cancel, std::chrono::hours(1)); });
 }
 
 TEST_F(Checkpoint, of_another_text_is_not_used) {
