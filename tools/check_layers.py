@@ -64,7 +64,7 @@ STANDARD = set(
     variant vector version
     """.split()
 )
-SYSTEM = re.compile(r"(sys|linux)/[\w./]+\.h|(dirent|dlfcn|errno|fcntl|poll|pthread|sched|signal|stdio|stdlib|unistd)\.h")
+SYSTEM = re.compile(r"(sys|linux)/[\w./]+\.h|(dirent|dlfcn|errno|fcntl|malloc|poll|pthread|sched|signal|stdio|stdlib|unistd)\.h")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')
 SOURCES = {".h", ".hpp", ".cpp", ".inl", ".def", ".cu", ".cuh"}

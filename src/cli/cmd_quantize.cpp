@@ -1,5 +1,4 @@
 // qtz quantize: the main job. Says what it will do, does it, says what came out.
-#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,6 +13,7 @@
 #include "cli/signals.h"
 #include "cli/table.h"
 #include "qtz/core/error.h"
+#include "qtz/core/memory.h"
 #include "qtz/core/text.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/pipeline/run.h"
@@ -173,7 +173,7 @@ std::shared_ptr<const ImportanceMatrix> importance_of_texts(const QuantizeFlags&
   const Calibration found =
       calibrate(job.model, text.tokens, options, backend, console.progress(), cancel_token());
   for (const std::string& warning : found.warnings) console.warn(warning);
-  ::malloc_trim(0);  // what the forward pass held is not what quantizing needs
+  release_freed_memory();  // else --max-memory would count what the forward pass is done with
   return std::make_shared<const ImportanceMatrix>(to_imatrix(found, text.datasets), "--calibrate");
 }
 

@@ -12,23 +12,26 @@ constexpr auto kRepaint = std::chrono::milliseconds(170);  // below 6 a second
 constexpr double kLineEvery = 10.0;
 constexpr double kEventEvery = 1.0;
 
+/// The keys say tensors whatever a stage counts, as they did before there were others.
 JsonObject event_of(const ProgressState& state) {
   return JsonObject{{"stage", state.stage},
                     {"done_bytes", state.done_bytes},
                     {"total_bytes", state.total_bytes},
-                    {"done_tensors", state.done_tensors},
-                    {"total_tensors", state.total_tensors}};
+                    {"done_tensors", state.done_items},
+                    {"total_tensors", state.total_items}};
 }
 
 }  // namespace
 
-void ProgressReporter::begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t tensors) {
+void ProgressReporter::begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t items,
+                             std::string_view what) {
   stop();
   stage_ = stage;
+  what_ = what;
   total_bytes_ = total_bytes;
-  total_tensors_ = tensors;
+  total_items_ = items;
   done_bytes_ = 0;
-  done_tensors_ = 0;
+  done_items_ = 0;
   start_ = Clock::now();
   stopping_ = false;
   console_.event("progress", event_of(state()));
@@ -42,8 +45,8 @@ void ProgressReporter::begin(std::string_view stage, std::uint64_t total_bytes, 
   }
 }
 
-void ProgressReporter::tensor_done(std::string_view name) {
-  done_tensors_.fetch_add(1, std::memory_order_relaxed);
+void ProgressReporter::item_done(std::string_view name) {
+  done_items_.fetch_add(1, std::memory_order_relaxed);
   if (!console_.wants_details()) return;
   const std::lock_guard lock(mutex_);
   messages_.push_back({false, std::string(name)});
@@ -100,10 +103,11 @@ void ProgressReporter::paint_until_stopped() {
 
 ProgressState ProgressReporter::state() const {
   return {.stage = stage_,
+          .what = what_,
           .done_bytes = done_bytes_.load(std::memory_order_relaxed),
           .total_bytes = total_bytes_,
-          .done_tensors = done_tensors_.load(std::memory_order_relaxed),
-          .total_tensors = total_tensors_,
+          .done_items = done_items_.load(std::memory_order_relaxed),
+          .total_items = total_items_,
           .seconds = std::chrono::duration<double>(Clock::now() - start_).count()};
 }
 

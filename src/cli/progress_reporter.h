@@ -21,9 +21,10 @@ class ProgressReporter final : public Progress {
   ProgressReporter(Console& console, StderrSink& sink) : console_(console), sink_(sink) {}
   ~ProgressReporter() override { stop(); }
 
-  void begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t tensors) override;
+  void begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t items,
+             std::string_view what) override;
   void advance(std::uint64_t bytes) override { done_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
-  void tensor_done(std::string_view name) override;
+  void item_done(std::string_view name) override;
   void end() override { stop(); }
   void warn(const std::string& message) override;
 
@@ -44,10 +45,11 @@ class ProgressReporter final : public Progress {
   Console& console_;
   StderrSink& sink_;
   std::string stage_;
+  std::string what_;
   std::uint64_t total_bytes_ = 0;
-  std::uint64_t total_tensors_ = 0;
+  std::uint64_t total_items_ = 0;
   std::atomic<std::uint64_t> done_bytes_{0};
-  std::atomic<std::uint64_t> done_tensors_{0};
+  std::atomic<std::uint64_t> done_items_{0};
   Clock::time_point start_;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -40,7 +40,7 @@ std::string progress_bar(const ProgressState& state, std::size_t width) {
   share.insert(0, 4 - std::min<std::size_t>(4, share.size()), ' ');
   const std::vector<std::string> words = {
       share,
-      std::to_string(state.done_tensors) + "/" + std::to_string(state.total_tensors) + " tensors",
+      std::to_string(state.done_items) + "/" + std::to_string(state.total_items) + " " + state.what,
       format_bytes(state.done_bytes) + "/" + format_bytes(state.total_bytes),
       rate(state),
       eta(state),
@@ -60,9 +60,9 @@ std::string progress_bar(const ProgressState& state, std::size_t width) {
 }
 
 std::string progress_line(const ProgressState& state) {
-  return state.stage + ": " + percent(state) + ", " + std::to_string(state.done_tensors) + " of " +
-         std::to_string(state.total_tensors) + " tensors, " + format_bytes(state.done_bytes) + " of " +
-         format_bytes(state.total_bytes) + ", " + rate(state) + ", " + eta(state);
+  return state.stage + ": " + percent(state) + ", " + std::to_string(state.done_items) + " of " +
+         std::to_string(state.total_items) + " " + state.what + ", " + format_bytes(state.done_bytes) +
+         " of " + format_bytes(state.total_bytes) + ", " + rate(state) + ", " + eta(state);
 }
 
 }  // namespace qtz::cli

@@ -9,10 +9,11 @@ namespace qtz::cli {
 
 struct ProgressState {
   std::string stage;
+  std::string what;  ///< "tensors", "layers"
   std::uint64_t done_bytes = 0;
   std::uint64_t total_bytes = 0;
-  std::uint64_t done_tensors = 0;
-  std::uint64_t total_tensors = 0;
+  std::uint64_t done_items = 0;
+  std::uint64_t total_items = 0;
   double seconds = 0;  ///< since the stage began
 };
 

@@ -6,6 +6,10 @@
 #include <string>
 #include <string_view>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "qtz/core/error.h"
 #include "qtz/core/text.h"
 
@@ -68,6 +72,12 @@ std::optional<std::uint64_t> available_bytes() {
   const auto group = left_in_group();
   if (machine && group) return std::min(*machine, *group);
   return machine ? machine : group;
+}
+
+void release_freed_memory() noexcept {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
 }
 
 void require_memory(std::uint64_t needed, std::uint64_t most) {

@@ -90,7 +90,7 @@ void run_layers(Decoder& decoder, const GgufModel& model, const Batch& batch,
       if (checkpoint) checkpoint->keep(layer + 1, statistics, *states, progress);
     }
     progress.advance(layer_bytes(model, layer));
-    progress.tensor_done("layer " + std::to_string(layer));
+    progress.item_done("layer " + std::to_string(layer));
   }
   if (options.process_output) run_output(decoder, *states, statistics);
 }
@@ -135,7 +135,7 @@ Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tok
   calibration.windows = batch.texts();
   calibration.context = options.context;
   const ForwardBudget budget = share(decoder, model, batch, options, progress);
-  progress.begin("calibrating", bytes, decoder.layers());
+  progress.begin("calibrating", bytes, decoder.layers(), "layers");
   std::optional<CalibrationCheckpoint> checkpoint;
   if (!options.checkpoint.empty()) {
     checkpoint.emplace(options.checkpoint, identity_of(model, batch, options), options.checkpoint_interval);

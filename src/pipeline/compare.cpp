@@ -183,7 +183,7 @@ class Comparer {
       tensor.problem = "cannot take " + std::string(name_of(*opaque)) + " apart";
       if (tensor.first_type == tensor.second_type) tensor.problem += "; the bytes differ";
     }
-    progress_.tensor_done(tensor.name);
+    progress_.item_done(tensor.name);
     return tensor;
   }
 
@@ -327,7 +327,7 @@ ModelComparison compare_models(const GgufModel& first, const GgufModel& second, 
     if (others.count(tensor.name) > 0) found.only_second.push_back(tensor.name);
   }
 
-  progress.begin("compare", bytes, pairs.size());
+  progress.begin("compare", bytes, pairs.size(), "tensors");
   Comparer comparer(backend, options, progress, cancel);
   for (const auto& [a, b] : pairs) found.tensors.push_back(comparer.compare(*a, *b));
   progress.end();

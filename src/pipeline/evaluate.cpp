@@ -64,7 +64,7 @@ void run_layers(Runner& runner, const GgufModel& model, const Windows& windows, 
     cancel.poll();
     runner.decoder->run_layer(layer, windows.batch, states);
     progress.advance(layer_bytes(model, layer));
-    progress.tensor_done("layer " + std::to_string(layer));
+    progress.item_done("layer " + std::to_string(layer));
   }
   runner.states.emplace(windows.rows(), states.width(), place);
   std::vector<float> rows(windows.scored * states.width());
@@ -192,7 +192,7 @@ Evaluations evaluate(std::span<const GgufModel* const> candidates, const GgufMod
   require_one_vocabulary(runners);
 
   const ForwardBudget budget = share(runners, windows, options, progress);
-  progress.begin("evaluating", bytes, layers);
+  progress.begin("evaluating", bytes, layers, "layers");
   for (std::size_t i = 0; i < runners.size(); ++i) {
     runners[i].decoder->limit_kept(budget.kept);
     run_layers(runners[i], *models[i], windows, budget.place, progress, cancel);

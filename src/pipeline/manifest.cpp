@@ -158,13 +158,13 @@ std::vector<ManifestFile> hash_files(const std::vector<ManifestInput>& files, un
     hashed.push_back({file.name, InputFile(file.path).size(), ""});
     total += hashed.back().bytes;
   }
-  progress.begin("hash", total, files.size());
+  progress.begin("hash", total, files.size(), "files");
   parallel_for(files.size(), threads, cancel, [&](unsigned, std::uint64_t index) {
     const InputFile file(files[index].path);
     if (file.stamp() != files[index].stamp.value_or(file.stamp())) fail_as_changed(file.path());
     hashed[index].bytes = file.size();
     hashed[index].sha256 = hash_file(file, progress, cancel);
-    progress.tensor_done(files[index].name);
+    progress.item_done(files[index].name);
   });
   progress.end();
   return hashed;

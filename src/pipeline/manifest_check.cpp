@@ -52,10 +52,10 @@ std::vector<std::string> hash_tensors(const GgufSource& file, unsigned threads, 
   std::uint64_t total = 0;
   for (const TensorInfo& tensor : tensors) total += tensor.bytes;
   std::vector<std::string> hashes(tensors.size());
-  progress.begin("hash tensors", total, tensors.size());
+  progress.begin("hash tensors", total, tensors.size(), "tensors");
   parallel_for(tensors.size(), threads, cancel, [&](unsigned, std::uint64_t i) {
     hashes[i] = hash_tensor(file, tensors[i], progress, cancel);
-    progress.tensor_done(tensors[i].name);
+    progress.item_done(tensors[i].name);
   });
   progress.end();
   return hashes;

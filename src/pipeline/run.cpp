@@ -362,7 +362,7 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
   std::optional<OutputHashes> hashes;
   if (options.manifest != nullptr) files.hash_into(hashes.emplace(plans, queue));
   FirstProblem problem;
-  progress.begin("quantize", result.input_bytes, queue.jobs().size());
+  progress.begin("quantize", result.input_bytes, queue.jobs().size(), "tensors");
   parallel_for(queue.size(), threads, cancel, [&](unsigned worker, std::uint64_t index) {
     if (problem.is_before(index)) return;
     const auto [number, tile] = queue.at(index);
@@ -374,7 +374,7 @@ RunResult execute(std::span<const QuantPlan> plans, std::span<const fs::path> ou
     }
     guard.done();
     progress.advance(tile.rows * row_bytes(job.expr->dtype(), tile.cols));
-    if (--tiles_left[number] == 0) progress.tensor_done(job.targets.front().entry->name);
+    if (--tiles_left[number] == 0) progress.item_done(job.targets.front().entry->name);
   });
   if (problem.get()) throw_problem(*problem.get(), source, workers, cancel);
   for (const TileWorker& worker : workers) result.replaced_nonfinite += worker.replaced();

@@ -82,9 +82,9 @@ constexpr Percentile kOfDivergences[] = {{&Divergence::median, 0.5},
                                          {&Divergence::percentile_99, 0.99},
                                          {&Divergence::percentile_999, 0.999}};
 
-constexpr Percentile kOfChanges[] = {{&Divergence::change_1, 0.01},   {&Divergence::change_5, 0.05},
-                                     {&Divergence::change_25, 0.25},  {&Divergence::change_50, 0.5},
-                                     {&Divergence::change_75, 0.75},  {&Divergence::change_95, 0.95},
+constexpr Percentile kOfChanges[] = {{&Divergence::change_1, 0.01},  {&Divergence::change_5, 0.05},
+                                     {&Divergence::change_25, 0.25}, {&Divergence::change_50, 0.5},
+                                     {&Divergence::change_75, 0.75}, {&Divergence::change_95, 0.95},
                                      {&Divergence::change_99, 0.99}};
 
 }  // namespace

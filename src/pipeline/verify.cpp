@@ -403,7 +403,7 @@ void run_checks(const std::vector<Check>& checks, const GgufSource& file, const 
   const unsigned threads = resolve_threads(options.threads);
   std::vector<Scratch> scratch(threads);
   std::vector<OrderedSum> sums(checks.size());
-  progress.begin("verify", bytes, checks.size());
+  progress.begin("verify", bytes, checks.size(), "tensors");
   parallel_for(tiles, threads, cancel, [&](unsigned worker, std::uint64_t index) {
     const auto after =
         std::upper_bound(checks.begin(), checks.end(), index,
@@ -414,7 +414,7 @@ void run_checks(const std::vector<Check>& checks, const GgufSource& file, const 
     const Tile tile = check.grid.at(number);
     const Comparison part = look_at(check, tile, file, backend, options.encode_again, scratch[worker]);
     progress.advance(tile_bytes(check.info->dtype, tile));
-    if (sums[at].add(number, part, check.grid.count())) progress.tensor_done(check.info->name);
+    if (sums[at].add(number, part, check.grid.count())) progress.item_done(check.info->name);
   });
   progress.end();
 

@@ -11,9 +11,9 @@ namespace qtz::test {
 
 class SilentProgress : public Progress {
  public:
-  void begin(std::string_view, std::uint64_t, std::uint64_t) override {}
+  void begin(std::string_view, std::uint64_t, std::uint64_t, std::string_view) override {}
   void advance(std::uint64_t) override {}
-  void tensor_done(std::string_view) override {}
+  void item_done(std::string_view) override {}
   void end() override {}
   void warn(const std::string&) override {}
 };

@@ -13,6 +13,9 @@ std::uint64_t resident_bytes();
 /// nullopt where the system does not tell.
 std::optional<std::uint64_t> available_bytes();
 
+/// Gives what the process has freed back to the system, so that resident_bytes() does not have it.
+void release_freed_memory() noexcept;
+
 /// Throws resource, naming what is enough, when `needed` with one thread is more than `most`, --max-memory;
 /// 0: no limit.
 void require_memory(std::uint64_t needed, std::uint64_t most);

@@ -29,11 +29,12 @@ class CancelToken {
 class Progress {
  public:
   virtual ~Progress() = default;
-  /// A stage begins: `total_bytes` of input in `tensors` tensors.
-  virtual void begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t tensors) = 0;
+  /// A stage begins: `total_bytes` of input in `items` "tensors", "layers" or "files", as `what` says.
+  virtual void begin(std::string_view stage, std::uint64_t total_bytes, std::uint64_t items,
+                     std::string_view what) = 0;
   /// `bytes` more input bytes are done.
   virtual void advance(std::uint64_t bytes) = 0;
-  virtual void tensor_done(std::string_view name) = 0;
+  virtual void item_done(std::string_view name) = 0;
   virtual void end() = 0;
   /// Something a person should know although the run goes on.
   virtual void warn(const std::string& message) = 0;

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 class Watch final : public test::SilentProgress {
  public:
   explicit Watch(CancelToken* cancel = nullptr) : cancel_(cancel) {}
-  void tensor_done(std::string_view) override {
+  void item_done(std::string_view) override {
     if (cancel_ != nullptr) cancel_->cancel();
   }
   void warn(const std::string& message) override { warnings += message; }

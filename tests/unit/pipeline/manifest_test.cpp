@@ -34,11 +34,11 @@ GgufModel varied_model() {
 class CancelAfter final : public Progress {
  public:
   CancelAfter(CancelToken& cancel, unsigned tiles) : cancel_(cancel), left_(tiles) {}
-  void begin(std::string_view, std::uint64_t, std::uint64_t) override {}
+  void begin(std::string_view, std::uint64_t, std::uint64_t, std::string_view) override {}
   void advance(std::uint64_t) override {
     if (left_-- == 0) cancel_.cancel();
   }
-  void tensor_done(std::string_view) override {}
+  void item_done(std::string_view) override {}
   void end() override {}
   void warn(const std::string&) override {}
 

@@ -466,11 +466,11 @@ TEST(Run, FromA16BitFileGivesWhatTheModelItselfGives) {
 class TouchingProgress final : public Progress {
  public:
   explicit TouchingProgress(fs::path path) : path_(std::move(path)) {}
-  void begin(std::string_view, std::uint64_t, std::uint64_t) override {
+  void begin(std::string_view, std::uint64_t, std::uint64_t, std::string_view) override {
     fs::last_write_time(path_, fs::last_write_time(path_) + std::chrono::seconds(5));
   }
   void advance(std::uint64_t) override {}
-  void tensor_done(std::string_view) override {}
+  void item_done(std::string_view) override {}
   void end() override {}
   void warn(const std::string&) override {}
 
@@ -508,9 +508,9 @@ TEST(Inputs, AreNeverReplacedEvenByForce) {
 class CancellingProgress final : public Progress {
  public:
   explicit CancellingProgress(CancelToken& cancel) : cancel_(cancel) {}
-  void begin(std::string_view, std::uint64_t, std::uint64_t) override {}
+  void begin(std::string_view, std::uint64_t, std::uint64_t, std::string_view) override {}
   void advance(std::uint64_t) override { cancel_.cancel(); }
-  void tensor_done(std::string_view) override {}
+  void item_done(std::string_view) override {}
   void end() override {}
   void warn(const std::string&) override {}
 
@@ -531,12 +531,12 @@ TEST(Cancelling, LeavesNothing) {
 
 class CountingProgress final : public Progress {
  public:
-  void begin(std::string_view, std::uint64_t total_bytes, std::uint64_t tensors) override {
+  void begin(std::string_view, std::uint64_t total_bytes, std::uint64_t tensors, std::string_view) override {
     total = total_bytes;
     expected_tensors = tensors;
   }
   void advance(std::uint64_t bytes) override { done += bytes; }
-  void tensor_done(std::string_view) override { ++tensors_done; }
+  void item_done(std::string_view) override { ++tensors_done; }
   void end() override { ended = true; }
   void warn(const std::string& message) override {
     const std::lock_guard lock(mutex);
