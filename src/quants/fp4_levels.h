@@ -46,7 +46,7 @@ template <class L>
   const auto size = L::abs(x);
   I index(0);
   for (std::size_t i = 0; i + 1 < kFp4Magnitudes; ++i) {
-    index = L::select(L::gt(size, middles.at[i]), I(static_cast<std::int32_t>(i + 1)), index);
+    index = L::step(L::gt(size, middles.at[i]), I(static_cast<std::int32_t>(i + 1)), index);
   }
   const I sign = L::shr(L::bits(x), 28) & I(8);
   return L::select(L::gt(index, I(0)), index | sign, index);

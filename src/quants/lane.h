@@ -93,6 +93,8 @@ struct ScalarLane {
   /// m ? a : b.
   QTZ_LANE_OP F select(M m, F a, F b) { return m ? a : b; }
   QTZ_LANE_OP I select(M m, I a, I b) { return m ? a : b; }
+  /// select(m, next, a) where `next` is a + 1 wherever m is true.
+  QTZ_LANE_OP I step(M m, I next, I a) { return m ? next : a; }
 
   /// Exactly (a < b) ? a : b and (a > b) ? a : b, so the second operand when one is NaN or both are zero.
   QTZ_LANE_OP F min(F a, F b) { return a < b ? a : b; }

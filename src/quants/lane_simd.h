@@ -250,6 +250,14 @@ struct SimdLane {
   QTZ_LANE_OP I select(M m, I a, I b) {
     return bits(xsimd::select(m, from_bits(a), from_bits(b)));
   }
+  QTZ_LANE_OP I step(M m, I next, I a) {
+    // Where masks are vectors, true is -1, and a subtraction is cheaper than a choice.
+    if constexpr (sizeof(typename M::register_type) == sizeof(typename F::register_type)) {
+      return a - bits(F(static_cast<typename F::register_type>(m)));
+    } else {
+      return select(m, next, a);
+    }
+  }
 
   // MINPS and MAXPS are (a < b) ? a : b and (a > b) ? a : b.
   QTZ_LANE_OP F min(F a, F b) {

@@ -69,6 +69,15 @@ TYPED_TEST(Lane, ComparisonsWithNanAreFalseExceptNotEqual) {
   EXPECT_TRUE(L::all(L::ne(F(kNan), F(kNan))));
 }
 
+TYPED_TEST(Lane, StepGoesToTheNextNumberWhereItShould) {
+  using L = TypeParam;
+  using F = typename L::F;
+  using I = typename L::I;
+  EXPECT_EQ(this->first_int(L::step(L::gt(F(2.0f), F(1.0f)), I(5), I(4))), 5);
+  EXPECT_EQ(this->first_int(L::step(L::gt(F(1.0f), F(2.0f)), I(9), I(4))), 4);
+  EXPECT_EQ(this->first_int(L::step(L::gt(F(kNan), F(2.0f)), I(9), I(4))), 4);
+}
+
 TYPED_TEST(Lane, LookupTakesTheLowestBitsOfTheIndex) {
   using L = TypeParam;
   using F = typename L::F;
