@@ -7,6 +7,7 @@
 #include "cli/calibration_text.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/model_text.h"
 #include "cli/output_name.h"
 #include "cli/signals.h"
 #include "qtz/core/error.h"
@@ -27,6 +28,7 @@ struct CalibrateFlags {
   bool force = false;
   bool json = false;
   std::string threads;
+  std::string batch;
   std::string max_memory;
   std::string backend;
 };
@@ -55,8 +57,9 @@ void check_usage(const CalibrateFlags& flags) {
   }
   if (!has_text && flags.process_output)
     throw Error(ErrorKind::usage, "--process-output is for runs with a model and --data");
-  if (!has_text && !(flags.save_every.empty() && flags.max_memory.empty()))
-    throw Error(ErrorKind::usage, "--save-every and --max-memory are for runs with a model and --data");
+  if (!has_text && !(flags.save_every.empty() && flags.max_memory.empty() && flags.batch.empty()))
+    throw Error(ErrorKind::usage,
+                "--save-every, --batch and --max-memory are for runs with a model and --data");
   if (!has_text && !(flags.text.chunks.empty() && flags.text.field.empty()))
     throw Error(ErrorKind::usage, "--chunks and --field are for a text", "give one with --data");
 }
@@ -121,6 +124,7 @@ NamedImatrix collect(const CalibrateFlags& flags, const GgufModel& model, const 
   options.checkpoint_interval =
       std::chrono::seconds(parse_count("--save-every", flags.save_every, kSaveEvery, kLongestPause));
   options.threads = parse_threads(flags.threads);
+  options.batch = parse_batch(flags.batch);
   options.max_memory = parse_size("--max-memory", flags.max_memory);
   const Calibration found =
       calibrate(model, text.tokens, options, backend, console.progress(), cancel_token());
@@ -212,6 +216,7 @@ Command setup_calibrate(CLI::App& root) {
   add_switch(*app, "--force", flags->force, "Output", "replace FILE if it exists");
   add_switch(*app, "--json", flags->json, "Output", "machine-readable result on stdout");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
+  add_batch(*app, flags->batch);
   add_value(*app, "--max-memory", flags->max_memory, "SIZE", "Resources",
             "use no more memory than this, for example 8G; states of the text that have no room are kept\n"
             "in a file in $TMPDIR or /var/tmp (default: what the machine has left)");

@@ -32,6 +32,7 @@ struct EvalFlags {
   bool force = false;
   bool json = false;
   std::string threads;
+  std::string batch;
   std::string max_memory;
   std::string backend;
 };
@@ -62,6 +63,7 @@ EvaluationOptions make_options(const EvalFlags& flags, const TextEncoder& encode
   options.chunks = parse_count("--chunks", flags.chunks, 0, kMostTokens);
   options.worst = parse_count("--worst", flags.worst, options.worst, kMostTokens);
   options.threads = parse_threads(flags.threads);
+  options.batch = parse_batch(flags.batch);
   options.max_memory = parse_size("--max-memory", flags.max_memory);
   if (encoder.add_bos()) options.bos = encoder.bos();
   return options;
@@ -74,6 +76,16 @@ OutputOptions page_options(const EvalFlags& flags, std::vector<const GgufModel*>
   OutputOptions options = report_output(flags.force, models, console);
   if (flags.data != "-") options.protect.push_back(InputFile(flags.data).identity());
   return options;
+}
+
+JsonObject plan_of(const EvalFlags& flags, const EvaluationOptions& options,
+                   const std::vector<const GgufModel*>& candidates, std::uint64_t tokens) {
+  return JsonObject{{"architecture", candidates.front()->architecture},
+                    {"models", json_strings(flags.models)},
+                    {"reference", flags.reference.empty() ? JsonValue(nullptr) : JsonValue(flags.reference)},
+                    {"data", flags.data},
+                    {"tokens", tokens},
+                    {"context", options.context}};
 }
 
 ExitCode run(const EvalFlags& flags, Console& console) {
@@ -99,6 +111,7 @@ ExitCode run(const EvalFlags& flags, Console& console) {
   for (const GgufModel& model : models) candidates.push_back(&model);
   const OutputOptions output = page_options(flags, candidates, reference ? &*reference : nullptr, console);
   if (!flags.html.empty()) check_output_possible(flags.html, 0, output);
+  console.event("plan", plan_of(flags, options, candidates, tokens.size()));
   const EvaluatedModels evaluated{flags.models,
                                   flags.reference,
                                   flags.data,
@@ -108,7 +121,10 @@ ExitCode run(const EvalFlags& flags, Console& console) {
                                   evaluate(candidates, reference ? &*reference : nullptr, tokens, options,
                                            backend, console.progress(), cancel_token()),
                                   models};
-  const JsonValue json = evaluation_json(evaluated);
+  JsonObject fields = evaluation_fields(evaluated);
+  console.set_result(fields);
+  fields.insert(fields.begin(), {"schema", 1});
+  const JsonValue json(std::move(fields));
   if (!flags.html.empty()) write_report(report_page(ReportKind::eval, json), flags.html, output);
   console.data(flags.json ? to_json(json) + "\n" : evaluation_text(evaluated));
   if (!flags.html.empty()) console.info("wrote   " + printable(flags.html));
@@ -144,6 +160,7 @@ Command setup_eval(CLI::App& root) {
   add_switch(*app, "--force", flags->force, "Output", "replace FILE if it exists");
   add_switch(*app, "--json", flags->json, "Output", "machine-readable");
   add_value(*app, "--threads", flags->threads, "N", "Resources", "threads (default: all cores)");
+  add_batch(*app, flags->batch);
   add_value(*app, "--max-memory", flags->max_memory, "SIZE", "Resources",
             "use no more memory than this, for example 8G; states of the text that have no room are kept\n"
             "in a file in $TMPDIR or /var/tmp (default: what the machine has left)");

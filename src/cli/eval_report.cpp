@@ -210,7 +210,7 @@ std::string evaluation_text(const EvaluatedModels& evaluated) {
   return out;
 }
 
-JsonValue evaluation_json(const EvaluatedModels& evaluated) {
+JsonObject evaluation_fields(const EvaluatedModels& evaluated) {
   const Evaluations& found = evaluated.found;
   JsonArray models;
   for (std::size_t i = 0; i < found.candidates.size(); ++i) {
@@ -224,8 +224,7 @@ JsonValue evaluation_json(const EvaluatedModels& evaluated) {
     }
     models.push_back(std::move(model));
   }
-  JsonObject root{{"schema", 1},
-                  {"data", printable(evaluated.data)},
+  JsonObject root{{"data", printable(evaluated.data)},
                   {"context", evaluated.context},
                   {"windows", found.windows},
                   {"scored", found.candidates.front().scored}};

@@ -26,6 +26,6 @@ struct EvaluatedModels {
 
 /// A table, smallest model first, and the worst predictions of each.
 std::string evaluation_text(const EvaluatedModels& evaluated);
-JsonValue evaluation_json(const EvaluatedModels& evaluated);
+JsonObject evaluation_fields(const EvaluatedModels& evaluated);
 
 }  // namespace qtz::cli

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "cli/flags.h"
 #include "qtz/core/error.h"
 #include "qtz/core/input_file.h"
 #include "qtz/core/json.h"
 #include "qtz/core/text.h"
+#include "qtz/forward/decoder.h"
 
 namespace qtz::cli {
 namespace {
@@ -25,6 +27,19 @@ std::string text_of_line(std::string_view line, const std::string& field, const 
 }
 
 }  // namespace
+
+void add_batch(CLI::App& app, std::string& value) {
+  add_value(app, "--batch", value, "N", "Resources",
+            "run as many windows at a time as have no more than N tokens (default: " +
+                std::to_string(kDefaultBatch) + "); fewer\nneed less memory");
+}
+
+std::uint64_t parse_batch(const std::string& text) {
+  constexpr std::uint64_t kMost = 1U << 20;
+  const std::uint64_t batch = parse_count("--batch", text, kDefaultBatch, kMost);
+  if (batch == 0) throw Error(ErrorKind::usage, "--batch needs a number of tokens, not 0");
+  return batch;
+}
 
 std::string read_text(const std::string& path) {
   return read_text_file_or_pipe(path == "-" ? "/dev/stdin" : path, kMostBytes);

@@ -1,4 +1,4 @@
-// Texts of a person as tokens of a model, for the commands that run models.
+// What the commands that run models share: a person's texts as tokens, and how many are run at a time.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,16 @@
 
 #include "qtz/model/text_encoder.h"
 
+namespace CLI {
+class App;
+}  // namespace CLI
+
 namespace qtz::cli {
+
+/// --batch, the same for every command that runs models.
+void add_batch(CLI::App& app, std::string& value);
+/// Tokens that are run at a time, DecoderOptions::batch. Throws usage.
+std::uint64_t parse_batch(const std::string& text);
 
 /// A text file, or standard input ("-"), as a whole. Throws input_missing; input_invalid for more than 1 GiB.
 std::string read_text(const std::string& path);

@@ -31,4 +31,17 @@ void ActivationStatistics::add(const std::string& tensor, const InputRows& rows,
   });
 }
 
+void ActivationStatistics::add_squares(const std::string& tensor, const std::vector<double>& squares,
+                                       std::uint64_t rows) {
+  TensorStatistics& entry = entries_[tensor];
+  if (entry.squares.empty()) {
+    entry.cols = squares.size();
+    entry.squares.resize(squares.size());
+    entry.counts.resize(1);
+  }
+  QTZ_CHECK(entry.cols == squares.size() && entry.counts.size() == 1);
+  entry.counts.front() += rows;
+  for (std::size_t c = 0; c < squares.size(); ++c) entry.squares[c] += squares[c];
+}
+
 }  // namespace qtz

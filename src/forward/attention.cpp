@@ -19,6 +19,8 @@ struct Heads {
   Matrix q, k, v;
   Matrix gate;  ///< of the outputs; empty where there is none
   std::uint64_t kv_heads;
+  /// What the values of latent attention are made from, where it is asked what goes into their matrix.
+  Matrix latent = {};
 };
 
 std::uint64_t longest_text(const Batch& batch) {
@@ -217,6 +219,24 @@ void expand_latent(const LayerRun& run, const Matrix& latent, std::uint64_t plai
   });
 }
 
+/// "attn_k_b" multiplies queries when a model generates, so what goes into it are they without the turned
+/// part, head beside head. "attn_kv_b", both matrices in one, multiplies latent vectors.
+void collect_latent(const LayerRun& run, const Matrix& latent, std::uint64_t plain, Heads& heads) {
+  if (run.statistics == nullptr) return;
+  if (!run.has("attn_k_b")) {
+    run.collect("attn_kv_b", latent);
+    return;
+  }
+  const LayerGraph& own = run.own();
+  Matrix queries{heads.q.rows, own.heads * plain, std::vector<float>(heads.q.rows * own.heads * plain)};
+  for (std::uint64_t r = 0; r < queries.rows; ++r) {
+    for (std::uint64_t head = 0; head < own.heads; ++head)
+      std::copy_n(heads.q.row(r) + head * own.key, plain, queries.row(r) + head * plain);
+  }
+  run.collect("attn_k_b", queries);
+  heads.latent = latent;
+}
+
 Heads latent_heads(const LayerRun& run, const Matrix& in) {
   const LayerGraph& own = run.own();
   const std::uint64_t rank = run.graph.latent_rank;
@@ -240,6 +260,7 @@ Heads latent_heads(const LayerRun& run, const Matrix& in) {
   heads.k = {in.rows, own.heads * own.key, std::vector<float>(in.rows * own.heads * own.key)};
   heads.v = {in.rows, own.heads * own.value, std::vector<float>(in.rows * own.heads * own.value)};
   expand_latent(run, latent, plain, heads);
+  collect_latent(run, latent, plain, heads);
   for_row_pieces(run, in.rows, [&](std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t r = first; r < first + count; ++r) {
       for (std::uint64_t head = 0; head < own.heads; ++head) {
@@ -285,7 +306,9 @@ class HeadPiece {
   HeadPiece(const LayerRun& run, const Heads& heads, float scale, std::span<const float> sinks, Matrix& out)
       : run_(run), heads_(heads), scale_(scale), sinks_(sinks), out_(out) {}
 
-  void operator()(std::uint64_t start, std::uint64_t first, std::uint64_t count, std::uint64_t head) const {
+  /// `squares`: where the squares of the latent vectors that the head attends to are added, if there are any.
+  void operator()(std::uint64_t start, std::uint64_t first, std::uint64_t count, std::uint64_t head,
+                  std::vector<double>& squares) const {
     const LayerGraph& own = run_.own();
     const std::uint64_t kv = head / (own.heads / heads_.kv_heads);
     // Positions of the text that any of the queries sees.
@@ -317,9 +340,21 @@ class HeadPiece {
     }
     multiply({scores.data(), seen}, {heads_.v.row(start + begin) + kv * own.value, heads_.v.cols},
              out_.row(start + first) + head * own.value, out_.cols, count, own.value, seen);
+    if (!heads_.latent.empty()) add_squares({scores.data(), seen}, start + begin, count, seen, squares);
   }
 
  private:
+  void add_squares(MatrixView scores, std::uint64_t first, std::uint64_t count, std::uint64_t seen,
+                   std::vector<double>& squares) const {
+    const std::uint64_t rank = heads_.latent.cols;
+    std::vector<float> attended(count * rank);
+    multiply(scores, {heads_.latent.row(first), rank}, attended.data(), rank, count, rank, seen);
+    squares.resize(rank);
+    for (std::uint64_t i = 0; i < attended.size(); ++i) {
+      squares[i % rank] += static_cast<double>(attended[i]) * static_cast<double>(attended[i]);
+    }
+  }
+
   const LayerRun& run_;
   const Heads& heads_;
   float scale_;
@@ -329,7 +364,18 @@ class HeadPiece {
 
 struct Piece {
   std::uint64_t start, first, count, head;
+  std::vector<double> squares = {};  ///< of HeadPiece
 };
+
+/// What goes into "attn_v_b" when a model generates: each head's mean of the latent vectors.
+void collect_attended(const LayerRun& run, const std::vector<Piece>& pieces, const Matrix& latent) {
+  if (latent.empty()) return;
+  std::vector<double> squares(run.own().heads * latent.cols);
+  for (const Piece& piece : pieces) {
+    for (std::uint64_t c = 0; c < latent.cols; ++c) squares[piece.head * latent.cols + c] += piece.squares[c];
+  }
+  run.statistics->add_squares(run.name("attn_v_b") + ".weight", squares, latent.rows);
+}
 
 }  // namespace
 
@@ -359,8 +405,10 @@ Matrix attend(const LayerRun& run, const Matrix& in) {
   }
   const HeadPiece compute(run, heads, static_cast<float>(scale), sinks, out);
   parallel_for(pieces.size(), run.threads, run.cancel, [&](unsigned, std::uint64_t i) {
-    compute(pieces[i].start, pieces[i].first, pieces[i].count, pieces[i].head);
+    Piece& piece = pieces[i];
+    compute(piece.start, piece.first, piece.count, piece.head, piece.squares);
   });
+  collect_attended(run, pieces, heads.latent);
   if (!heads.gate.empty()) {
     require_cols(run, heads.gate, out.cols, "gates");
     multiply_by(run, heads.gate, run.graph.softplus_gates ? softplus : sigmoid, out);

@@ -15,14 +15,17 @@
 namespace qtz {
 
 struct Decoder::Parts {
-  Parts(const GgufModel& model, const Backend& backend, unsigned thread_count, const CancelToken& token)
+  Parts(const GgufModel& model, const Backend& backend, const DecoderOptions& options,
+        const CancelToken& token)
       : graph(make_graph(model.architecture, model.metadata)),
-        threads(thread_count),
+        threads(resolve_threads(options.threads)),
+        batch(options.batch),
         cancel(token),
-        weights(model, backend, thread_count, token) {}
+        weights(model, backend, threads, token) {}
 
   Graph graph;
   unsigned threads;
+  std::uint64_t batch;  ///< tokens that are run at a time
   const CancelToken& cancel;
   Weights weights;
   std::uint64_t kept = std::numeric_limits<std::uint64_t>::max();
@@ -126,15 +129,14 @@ void scale_output(const LayerRun& run, Matrix& state) {
   });
 }
 
-/// The next texts of a batch that are run at a time, and the first one's first token. At least one; what they
-/// need beside the weights is some times kTokensAtATime rows of the widest matrix.
-std::pair<Batch, std::uint64_t> take_texts(const Batch& batch, std::uint64_t& text) {
+/// The next texts of a batch that are run at a time, and the first one's first token.
+std::pair<Batch, std::uint64_t> take_texts(const Batch& batch, std::uint64_t at_a_time, std::uint64_t& text) {
   const std::uint64_t first = batch.starts[text];
   Batch piece;
   do {
     piece.starts.push_back(batch.starts[text] - first);
     ++text;
-  } while (text < batch.texts() && batch.end_of(text) - first <= kTokensAtATime);
+  } while (text < batch.texts() && batch.end_of(text) - first <= at_a_time);
   const auto begin = batch.tokens.begin();
   piece.tokens.assign(begin + static_cast<std::ptrdiff_t>(first),
                       begin + static_cast<std::ptrdiff_t>(batch.end_of(text - 1)));
@@ -147,11 +149,21 @@ bool is_parallel(const LayerRun& run) {
   return !run.graph.unweighted_norms && mlp_norm_of(run).empty() && !run.has("post_ffw_norm");
 }
 
+/// A model without a vocabulary has tokens from elsewhere.
+void require_vocabulary(const GgufModel& model, std::uint64_t rows) {
+  const GgufValue* tokens = model.metadata.find("tokenizer.ggml.tokens");
+  if (tokens == nullptr || tokens->as_array() == nullptr || tokens->as_array()->size() == rows) return;
+  throw Error(ErrorKind::input_invalid,
+              "the vocabulary has " + std::to_string(tokens->as_array()->size()) +
+                  " tokens, but the embedding has " + std::to_string(rows) + " rows",
+              "they are not of one model; make the file again from its source");
+}
+
 }  // namespace
 
 Decoder::Decoder(const GgufModel& model, const Backend& backend, const DecoderOptions& options,
                  const CancelToken& cancel)
-    : parts_(std::make_unique<Parts>(model, backend, resolve_threads(options.threads), cancel)) {
+    : parts_(std::make_unique<Parts>(model, backend, options, cancel)) {
   const Weights& weights = parts_->weights;
   const Shape& embedding = weights.shape("token_embd.weight");
   if (embedding.rank() != 2 || embedding.cols() != parts_->graph.width) {
@@ -164,6 +176,7 @@ Decoder::Decoder(const GgufModel& model, const Backend& backend, const DecoderOp
     throw Error(ErrorKind::input_invalid, "tensor '" + parts_->output_name() + "' " + output.to_string() +
                                               " does not fit the embedding " + embedding.to_string());
   }
+  require_vocabulary(model, embedding.rows());
   parts_->output.resize((output.rows() + kOutputRows - 1) / kOutputRows);
   require_blas();
 }
@@ -187,7 +200,7 @@ std::uint64_t Decoder::context() const noexcept {
 }
 
 DecoderMemory Decoder::memory(const Batch& batch, unsigned threads) const {
-  return memory_of(parts_->graph, parts_->weights, batch, threads);
+  return memory_of(parts_->graph, parts_->weights, batch, parts_->batch, threads);
 }
 
 void Decoder::limit_kept(std::uint64_t bytes) noexcept {
@@ -204,7 +217,7 @@ States Decoder::embed(const Batch& batch, StatePlace place) const {
   const Embedding embedding(parts.graph, parts.weights, parts.threads, parts.cancel);
   States states(batch.size(), width(), place);
   for (std::uint64_t text = 0; text < batch.texts();) {
-    const auto [piece, first] = take_texts(batch, text);
+    const auto [piece, first] = take_texts(batch, parts.batch, text);
     states.write(first, piece.size(), embedding.rows_of(piece).values.data());
   }
   return states;
@@ -215,7 +228,7 @@ void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
   const Parts& parts = *parts_;
   LayerWeights weights(parts.weights, parts.kept);
   for (std::uint64_t text = 0; text < batch.texts();) {
-    const auto [piece, first] = take_texts(batch, text);
+    const auto [piece, first] = take_texts(batch, parts.batch, text);
     const LayerRun run{parts.graph, weights, piece, layer, parts.threads, parts.cancel, statistics};
     Matrix state{piece.size(), width(), std::vector<float>(piece.size() * width())};
     states.read(first, piece.size(), state.values.data());

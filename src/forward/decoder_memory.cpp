@@ -52,7 +52,8 @@ std::uint64_t longest_text(const Batch& batch) {
 
 }  // namespace
 
-DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch& batch, unsigned threads) {
+DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch& batch,
+                        std::uint64_t at_a_time, unsigned threads) {
   // Beside the results of its products, which are copied once where heads or halves are taken apart, a layer
   // has the state, what is normed, and what is added.
   constexpr std::uint64_t kStates = 6;
@@ -65,7 +66,7 @@ DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch&
     outputs = std::max(outputs, sizes.outputs);
   }
   const std::uint64_t longest = longest_text(batch);
-  const std::uint64_t tokens = std::min(batch.size(), std::max(longest, kTokensAtATime));
+  const std::uint64_t tokens = std::min(batch.size(), std::max(longest, at_a_time));
   DecoderMemory memory{};
   memory.layer = elements * sizeof(float);
   memory.piece =

@@ -7,12 +7,11 @@
 
 namespace qtz {
 
-/// Tokens of short texts that are run at a time; of longer texts one is.
-constexpr std::uint64_t kTokensAtATime = 2048;
-
 /// Rows of the output's weights that a thread multiplies with at a time.
 constexpr std::uint64_t kOutputRows = 512;
 
-DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch& batch, unsigned threads);
+/// `at_a_time`: DecoderOptions::batch.
+DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch& batch,
+                        std::uint64_t at_a_time, unsigned threads);
 
 }  // namespace qtz

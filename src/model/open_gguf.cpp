@@ -58,6 +58,17 @@ void check_token_arrays(const KvList& metadata, const std::string& where) {
   check("tokenizer.ggml.token_type", {GgufType::i32, GgufType::u32});
 }
 
+/// llama.cpp wants a row of the embedding for every token, and does not load a file that has not.
+void warn_of_vocabulary_size(const KvList& metadata, const Shape& embedding,
+                             std::vector<std::string>& warnings) {
+  const GgufValue* tokens = metadata.find("tokenizer.ggml.tokens");
+  const GgufArray* array = tokens != nullptr ? tokens->as_array() : nullptr;
+  if (array == nullptr || embedding.rank() != 2 || array->size() == embedding.rows()) return;
+  warnings.push_back("the vocabulary has " + std::to_string(array->size()) +
+                     " tokens, but token_embd.weight " + std::to_string(embedding.rows()) +
+                     " rows: llama.cpp does not load such a file");
+}
+
 /// llama.cpp keeps texts and ids in two tables and stops when they differ in size: a file with a text that
 /// two tokens share does not load. Sorted, so that no choice of texts makes this slow.
 void warn_of_repeated_tokens(const KvList& metadata, std::vector<std::string>& warnings) {
@@ -124,6 +135,8 @@ GgufModel open_gguf_model(const std::shared_ptr<const GgufSource>& source, const
   general.metadata_file = options.metadata_file;
   apply_metadata_overrides(model.metadata, general);
   for (const TensorInfo& tensor : source->tensors()) {
+    if (tensor.name == "token_embd.weight")
+      warn_of_vocabulary_size(model.metadata, tensor.shape, model.warnings);
     model.tensors.push_back({tensor.name, stored(*source, tensor), tensor.dtype});
   }
   sort_as_llama_cpp(model);

@@ -9,7 +9,6 @@
 #include "qtz/core/error.h"
 #include "qtz/core/sha256.h"
 #include "qtz/core/text.h"
-#include "qtz/forward/decoder.h"
 
 namespace qtz {
 
@@ -126,7 +125,7 @@ Calibration calibrate(const GgufModel& model, std::span<const std::uint32_t> tok
                       const CalibrationOptions& options, const Backend& backend, Progress& progress,
                       const CancelToken& cancel) {
   const Batch batch = cut_windows(tokens, {options.context, options.chunks, options.bos});
-  Decoder decoder(model, backend, {.threads = options.threads}, cancel);
+  Decoder decoder(model, backend, {.threads = options.threads, .batch = options.batch}, cancel);
   require_context(decoder, model, options.context);
   std::uint64_t bytes = 0;
   for (std::uint64_t layer = 0; layer < decoder.layers(); ++layer) bytes += layer_bytes(model, layer);

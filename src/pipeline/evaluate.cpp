@@ -8,7 +8,6 @@
 #include "pipeline/windows.h"
 #include "qtz/core/error.h"
 #include "qtz/core/parallel.h"
-#include "qtz/forward/decoder.h"
 
 namespace qtz {
 
@@ -182,7 +181,7 @@ Evaluations evaluate(std::span<const GgufModel* const> candidates, const GgufMod
   std::uint64_t layers = 0;
   std::uint64_t bytes = 0;
   for (const GgufModel* model : models) {
-    const DecoderOptions decoder_options{.threads = options.threads};
+    const DecoderOptions decoder_options{.threads = options.threads, .batch = options.batch};
     runners.push_back(
         {std::make_unique<Decoder>(*model, backend, decoder_options, cancel), std::nullopt, {}});
     require_context(*runners.back().decoder, *model, options.context);

@@ -83,10 +83,12 @@ MISUSE = [
     ("a text that is not there", "quantize {demo} --type Q4_K_M --calibrate {tmp}/none.txt -o {tmp}/y.gguf", 3, [], ["none.txt"]),
     ("calibrate to a stream", "calibrate {demo} --data {prose} -o -", 2, [], ["importance matrix"]),
     ("calibrate in a form that is none", "calibrate {demo} --data {prose} --format onnx -o {tmp}/no.gguf", 2, [], ["--format is gguf or dat, not 'onnx'"]),
+    ("eval of nothing at a time", "eval {demo} --data {prose} --batch 0", 2, [], ["--batch needs a number of tokens, not 0"]),
     ("calibrate with windows of nothing", "calibrate {demo} --data {prose} --ctx 0 -o {tmp}/no.gguf", 2, [], ["--ctx needs a number of tokens, not 0"]),
     ("merge with a model that is not run", "calibrate {demo} --merge {imatrix} -o {tmp}/no.gguf", 2, [], ["--merge without --data", "leave '"]),
     ("merge and a text without a model", "calibrate --data {prose} --merge {imatrix} -o {tmp}/no.gguf", 2, [], ["calibrate needs a MODEL"]),
     ("merge with chunks of no text", "calibrate --merge {imatrix} --chunks 3 -o {tmp}/no.gguf", 2, [], ["--chunks and --field are for a text"]),
+    ("merge in batches of no text", "calibrate --merge {imatrix} --batch 64 -o {tmp}/no.gguf", 2, [], ["--batch", "are for runs with a model and --data"]),
     ("positional to a list", "types Q4_K_M", 2, [], ["unexpected argument 'Q4_K_M'"]),
 ]
 
@@ -188,6 +190,7 @@ WORK = [
     ("eval with a page on stdout", "eval {tmp}/a.gguf --data {prose} --ctx 64 --html -", 2, [], ["a page cannot be written to standard output", "--html"]),
     ("eval as JSON", "eval {tmp}/a.gguf --reference {demo} --data {prose} --ctx 64 --json", 0, ['"perplexity"', '"percentile_99_9"', '"same_top"'], []),
     ("calibrate", "calibrate {demo} --data {prose} --ctx 64 -o {tmp}/made.imatrix.gguf", 0, [], ["21 tensors", "windows of 64"]),
+    ("eval a window at a time", "eval {tmp}/a.gguf --data {prose} --ctx 64 --batch 64 --json-events {tmp}/eval.jsonl", 0, ["PERPLEXITY"], []),
     ("calibrate over a file that is there", "calibrate {demo} --data {prose} --ctx 64 -o {tmp}/made.imatrix.gguf", 5, [], ["exists"]),
     ("calibrate with lines of JSON", "calibrate {demo} --data {lines} --field said --ctx 64 -o {tmp}/lines.imatrix.gguf", 0, [], ["21 tensors"]),
     ("calibrate and quantize at once", "quantize {demo} --type IQ2_XS --calibrate {prose} --calibrate-ctx 64 -o {tmp}/at-once.gguf", 0, [], ["IQ2_XS"]),

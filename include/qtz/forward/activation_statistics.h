@@ -37,6 +37,9 @@ class ActivationStatistics {
   void add(const std::string& tensor, const InputRows& rows, std::uint64_t expert, std::uint64_t experts,
            unsigned threads, const CancelToken& cancel);
 
+  /// Adds squares that are summed already, one of each column of a matrix without experts, over `rows` rows.
+  void add_squares(const std::string& tensor, const std::vector<double>& squares, std::uint64_t rows);
+
   const Entries& entries() const noexcept { return entries_; }
 
  private:

@@ -30,8 +30,12 @@ struct Batch {
   }
 };
 
+constexpr std::uint64_t kDefaultBatch = 2048;
+
 struct DecoderOptions {
   unsigned threads = 0;  ///< 0: all cores
+  /// Tokens that are run at a time: as many whole texts as have no more, and at least one.
+  std::uint64_t batch = kDefaultBatch;
 };
 
 /// Bytes of memory beside the states.

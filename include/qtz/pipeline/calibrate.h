@@ -12,18 +12,20 @@
 #include "qtz/core/progress.h"
 #include "qtz/formats/imatrix.h"
 #include "qtz/forward/activation_statistics.h"
+#include "qtz/forward/decoder.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 
 namespace qtz {
 
 struct CalibrationOptions {
-  std::uint64_t context = 512;       ///< tokens of a window
-  std::uint64_t chunks = 0;          ///< windows; 0: as many as the text has
-  std::optional<std::uint32_t> bos;  ///< replaces the first token of every window
-  bool process_output = false;       ///< also what goes into output.weight
-  unsigned threads = 0;              ///< 0: all cores
-  std::uint64_t max_memory = 0;      ///< bytes; 0: what the machine has left
+  std::uint64_t context = 512;          ///< tokens of a window
+  std::uint64_t chunks = 0;             ///< windows; 0: as many as the text has
+  std::optional<std::uint32_t> bos;     ///< replaces the first token of every window
+  bool process_output = false;          ///< also what goes into output.weight
+  unsigned threads = 0;                 ///< 0: all cores
+  std::uint64_t batch = kDefaultBatch;  ///< tokens that are run at a time, as whole windows
+  std::uint64_t max_memory = 0;         ///< bytes; 0: what the machine has left
   /// Where what is known so far is kept for a run that is started again after a kill; empty: nowhere.
   std::filesystem::path checkpoint;
   std::chrono::seconds checkpoint_interval{60};

@@ -8,18 +8,20 @@
 #include <vector>
 
 #include "qtz/core/progress.h"
+#include "qtz/forward/decoder.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 
 namespace qtz {
 
 struct EvaluationOptions {
-  std::uint64_t context = 512;       ///< tokens of a window; its second half is scored
-  std::uint64_t chunks = 0;          ///< windows; 0: as many as the text has
-  std::optional<std::uint32_t> bos;  ///< replaces the first token of every window
-  std::uint64_t worst = 10;          ///< how many of the worst predictions are told
-  unsigned threads = 0;              ///< 0: all cores
-  std::uint64_t max_memory = 0;      ///< bytes; 0: what the machine has left
+  std::uint64_t context = 512;          ///< tokens of a window; its second half is scored
+  std::uint64_t chunks = 0;             ///< windows; 0: as many as the text has
+  std::optional<std::uint32_t> bos;     ///< replaces the first token of every window
+  std::uint64_t worst = 10;             ///< how many of the worst predictions are told
+  unsigned threads = 0;                 ///< 0: all cores
+  std::uint64_t batch = kDefaultBatch;  ///< tokens that are run at a time, as whole windows
+  std::uint64_t max_memory = 0;         ///< bytes; 0: what the machine has left
 };
 
 /// A mean and the standard error of it.

@@ -226,6 +226,17 @@ TEST(Decoder, refuses_tensors_that_do_not_fit) {
   refuse("token_embd.weight", "blk.0.ffn_down.weight", "of width 256");
 }
 
+TEST(Decoder, refuses_a_vocabulary_of_another_model) {
+  test::ScratchFolder scratch;
+  GgufModel model =
+      open_model(test::write_checkpoint(test::arch_data_folder() / "llama", scratch.path()), ModelOptions{});
+  std::vector<std::string> tokens =
+      std::get<std::vector<std::string>>(model.metadata.find("tokenizer.ggml.tokens")->as_array()->elements);
+  tokens.emplace_back("one more");
+  model.metadata.set("tokenizer.ggml.tokens", tokens);
+  test::expect_error(ErrorKind::input_invalid, "not of one model", [&] { run(model, {{1, 2}, {0}}); });
+}
+
 TEST(Decoder, refuses_tokens_beyond_the_embedding) {
   test::ScratchFolder scratch;
   const GgufModel model =
