@@ -86,12 +86,14 @@ void turn_heads(const LayerRun& run, Matrix& heads, std::uint64_t length, std::u
 Rope rope_with_factors(const LayerRun& run) {
   Rope rope = run.own().rope;
   if (rope.kind == RopeKind::none || !rope.takes_factors) return rope;
-  const std::uint64_t pairs = rope.dims / 2;
+  // There are as many as in the layers that turn most; the others take the first.
+  std::uint64_t pairs = 0;
+  for (const LayerGraph& layer : run.graph.layers) pairs = std::max(pairs, layer.rope.dims / 2);
   rope.factors = run.weights.vector_if("rope_freqs.weight", pairs);
   // Two sets: one for texts as long as in training, one for longer ones.
   if (run.weights.has("rope_factors_short.weight")) {
-    const bool is_long = rope.yarn_original_context > 0.0 &&
-                         static_cast<double>(longest_text(run.batch)) > rope.yarn_original_context;
+    const bool is_long =
+        rope.original_context > 0.0 && static_cast<double>(longest_text(run.batch)) > rope.original_context;
     rope.factors =
         run.weights.vector_if(is_long ? "rope_factors_long.weight" : "rope_factors_short.weight", pairs);
   }
@@ -184,6 +186,24 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
   if (run.graph.norm_after_rope) norm();
   warm(run, positions, heads.q);
   return heads;
+}
+
+/// What chooses the positions that a token sees reads what queries do; it has nothing to choose here.
+void collect_indexer(const LayerRun& run, const Matrix& in) {
+  for (const std::string_view part : {"indexer.q_proj", "indexer.k_proj"}) {
+    if (run.has(part)) run.collect(part, in);
+  }
+}
+
+void require_short_texts(const LayerRun& run) {
+  const std::uint64_t most = run.graph.longest_text;
+  const std::uint64_t longest = longest_text(run.batch);
+  if (most == 0 || longest <= most) return;
+  throw Error(ErrorKind::input_invalid,
+              "a text of " + std::to_string(longest) + " tokens needs the sparse attention of '" +
+                  run.graph.arch + "', which the forward pass does not have",
+              "with at most " + std::to_string(most) +
+                  " tokens every token sees all before it; choose a shorter context");
 }
 
 /// Keys without positions, and values, of every head from the normed latent vectors.
@@ -382,11 +402,14 @@ void collect_attended(const LayerRun& run, const std::vector<Piece>& pieces, con
 Matrix attend(const LayerRun& run, const Matrix& in) {
   constexpr std::uint64_t kQueries = 128;
   const LayerGraph& own = run.own();
-  if (own.heads == 0) {
+  if (own.heads > 0 && own.kv_heads == 0 && !run.has("attn_k")) return linear(run, "attn_output", in);
+  if (own.heads == 0 || own.kv_heads == 0) {
     throw Error(ErrorKind::input_invalid,
                 "layer " + std::to_string(run.layer) +
                     " has tensors of attention, but the model's keys give it no heads");
   }
+  require_short_texts(run);
+  collect_indexer(run, in);
   const Heads heads = run.graph.latent_rank > 0 ? latent_heads(run, in) : plain_heads(run, in);
   const double scale = run.graph.attention_scale > 0.0 ? run.graph.attention_scale
                                                        : 1.0 / std::sqrt(static_cast<double>(own.key));
@@ -413,7 +436,12 @@ Matrix attend(const LayerRun& run, const Matrix& in) {
     require_cols(run, heads.gate, out.cols, "gates");
     multiply_by(run, heads.gate, run.graph.softplus_gates ? softplus : sigmoid, out);
   }
-  return linear(run, "attn_output", out);
+  if (run.has("attn_sub_norm")) out = normed(run, "attn_sub_norm", out);
+  out = linear(run, "attn_output", out);
+  if (run.graph.attention_output_scale != 1.0) {
+    for (float& value : out.values) value *= static_cast<float>(run.graph.attention_output_scale);
+  }
+  return out;
 }
 
 }  // namespace qtz

@@ -83,7 +83,7 @@ void run_parallel(const LayerRun& run, Matrix& state) {
   const Matrix attention = run.has("attn_norm_2") ? attend(run, normed(run, "attn_norm_2", state))
                            : run.has("ffn_norm")  ? attend(run, normed(run, "attn_norm", state))
                                                   : attend(run, mlp_in);
-  const Matrix mlp = feed_forward(run, mlp_in);
+  const Matrix mlp = feed_forward(run, mlp_in, mlp_in);
   add(run, attention, run.graph.residual_scale, state);
   add(run, mlp, run.graph.residual_scale, state);
 }
@@ -106,6 +106,12 @@ Matrix mix_tokens(const LayerRun& run, const Matrix& in) {
 }
 
 void run_one_after_the_other(const LayerRun& run, Matrix& state) {
+  Matrix first, experts;  // what the layer began with, and what experts beside attention and MLP give
+  if (run.graph.routes_layer_inputs) first = state;
+  if (run.has("ffn_norm_exps")) {
+    const Matrix in = normed(run, "ffn_norm_exps", state);
+    experts = mix_experts(run, in, in);
+  }
   std::string_view mlp_norm = mlp_norm_of(run);
   if (has_mixer(run)) {
     Matrix mixed = mix_tokens(run, before(run, "attn_norm", state));
@@ -115,8 +121,10 @@ void run_one_after_the_other(const LayerRun& run, Matrix& state) {
     mlp_norm = "attn_norm";  // a layer's only norm has this name
   }
   if (!has_mlp(run)) return;
-  const Matrix mlp = after(run, "post_ffw_norm", feed_forward(run, before(run, mlp_norm, state)));
+  const Matrix in = before(run, mlp_norm, state);
+  const Matrix mlp = after(run, "post_ffw_norm", feed_forward(run, in, first.empty() ? in : first));
   add(run, mlp, run.graph.residual_scale, state);
+  if (!experts.empty()) add(run, experts, run.graph.residual_scale, state);
 }
 
 /// In models whose layers end with a factor.

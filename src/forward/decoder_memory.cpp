@@ -55,8 +55,9 @@ std::uint64_t longest_text(const Batch& batch) {
 DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch& batch,
                         std::uint64_t at_a_time, unsigned threads) {
   // Beside the results of its products, which are copied once where heads or halves are taken apart, a layer
-  // has the state, what is normed, and what is added.
-  constexpr std::uint64_t kStates = 6;
+  // has the state, what is normed, what is added, and what a router or experts beside attention keep of its
+  // start.
+  constexpr std::uint64_t kStates = 7;
   constexpr std::uint64_t kCopies = 2;
   constexpr std::uint64_t kQueries = 128;  // of which a thread has the scores
   std::uint64_t elements = 0;

@@ -40,7 +40,7 @@ float xielu_of(const Xielu& xielu, float x) noexcept {
 double yarn_share(const Rope& rope, std::uint64_t pair) noexcept {
   const auto corrected = [&](double rotations) {
     return static_cast<double>(rope.dims) *
-           std::log(rope.yarn_original_context / (rotations * 2.0 * std::numbers::pi)) /
+           std::log(rope.original_context / (rotations * 2.0 * std::numbers::pi)) /
            (2.0 * std::log(rope.base));
   };
   const double fast = corrected(rope.beta_fast);
@@ -91,6 +91,8 @@ float activated(Activation activation, const Xielu& xielu, float x) noexcept {
       return gelu(x);
     case Activation::gelu_tanh:
       return gelu_tanh(x);
+    case Activation::relu:
+      return std::max(x, 0.0f);
     case Activation::relu_squared:
       return x > 0.0f ? x * x : 0.0f;
     case Activation::xielu:

@@ -166,6 +166,7 @@ void add_shared_experts(const LayerRun& run, const Matrix& in, Matrix& out) {
 Matrix run_mlp(const LayerRun& run, const MlpWeights& mlp, const Matrix& in) {
   const Graph& graph = run.graph;
   const Xielu& xielu = run.own().xielu;
+  const auto limit = static_cast<float>(mlp.suffix == "_exps" ? run.own().expert_limit : run.own().mlp_limit);
   const auto collect = [&](std::string_view part, const Matrix& input) {
     run.collect(std::string(part) + std::string(mlp.suffix), input, mlp.expert, mlp.experts);
   };
@@ -188,16 +189,19 @@ Matrix run_mlp(const LayerRun& run, const MlpWeights& mlp, const Matrix& in) {
       const float* ups = fused ? up.row(r) + inner.cols : up.row(r);
       for (std::uint64_t c = 0; c < inner.cols; ++c) {
         inner.row(r)[c] = gates == nullptr ? activated(graph.activation, xielu, ups[c])
-                                           : gated(graph.activation, xielu, gates[c], ups[c]);
+                          : limit > 0.0f   ? std::min(activated(graph.activation, xielu, gates[c]), limit) *
+                                               std::clamp(ups[c], -limit, limit)
+                                         : gated(graph.activation, xielu, gates[c], ups[c]);
       }
     }
   });
+  if (mlp.suffix.empty() && run.has("ffn_sub_norm")) inner = normed(run, "ffn_sub_norm", inner);
   collect("ffn_down", inner);
   return product(run, inner, mlp.down, mlp.down_bias);
 }
 
-Matrix mix_experts(const LayerRun& run, const Matrix& in) {
-  Matrix logits = linear(run, "ffn_gate_inp", in);
+Matrix mix_experts(const LayerRun& run, const Matrix& in, const Matrix& routed) {
+  Matrix logits = linear(run, "ffn_gate_inp", routed);
   const std::uint64_t experts = logits.cols;
   if (run.graph.experts_used == 0 || run.graph.experts_used > experts) {
     throw Error(ErrorKind::input_invalid, "the model uses " + std::to_string(run.graph.experts_used) +
@@ -234,8 +238,8 @@ Matrix mix_experts(const LayerRun& run, const Matrix& in) {
   return out;
 }
 
-Matrix feed_forward(const LayerRun& run, const Matrix& in) {
-  if (run.has("ffn_gate_inp")) return mix_experts(run, in);
+Matrix feed_forward(const LayerRun& run, const Matrix& in, const Matrix& routed) {
+  if (run.has("ffn_gate_inp") && !run.has("ffn_norm_exps")) return mix_experts(run, in, routed);
   return run_mlp(run, read_mlp(run, ""), in);
 }
 

@@ -93,16 +93,20 @@ void unnormalized_experts(Graph& graph, const Keys& keys) {
   graph.normalized_experts = keys.flag("expert_weights_norm", false);
 }
 
-/// Layers with a window turn their heads, those that see everything do not.
-void rope_in_windows(Graph& graph, const Keys&) {
-  constexpr std::uint64_t kPeriod = 4;
+/// Layers with a window turn their heads, those that see everything, one of four from the `first`, do not.
+void rope_in_windows_but(Graph& graph, std::size_t first) {
+  constexpr std::size_t kPeriod = 4;
   const bool windowed = std::any_of(graph.layers.begin(), graph.layers.end(),
                                     [](const LayerGraph& layer) { return layer.window > 0; });
   if (!windowed) return;
-  for (std::size_t i = kPeriod - 1; i < graph.layers.size(); i += kPeriod) {
+  for (std::size_t i = first; i < graph.layers.size(); i += kPeriod) {
     graph.layers[i].window = 0;
     graph.layers[i].rope.kind = RopeKind::none;
   }
+}
+
+void rope_in_windows(Graph& graph, const Keys&) {
+  rope_in_windows_but(graph, 3);
 }
 
 void scaled_embedding(Graph& graph, const Keys&) {
@@ -179,6 +183,42 @@ void llama4(Graph& graph, const Keys& keys) {
     layer.normed_heads = false;
     layer.warm_after = kChunk;
   }
+}
+
+/// Which positions a model has follows from its size alone: 13B has linear biases.
+void baichuan(Graph& graph, const Keys& keys) {
+  constexpr std::size_t kLayersOf13B = 40;
+  if (graph.layers.size() != kLayersOf13B) return;
+  linear_biases(graph, keys);
+  for (LayerGraph& layer : graph.layers) layer.rope.kind = RopeKind::none;
+}
+
+void smallthinker(Graph& graph, const Keys&) {
+  graph.routes_layer_inputs = true;
+  rope_in_windows_but(graph, 0);
+}
+
+void mimo2(Graph& graph, const Keys&) {
+  graph.routing = Routing::sigmoid;
+}
+
+/// Layers without a window turn half of what the others turn.
+void step35(Graph& graph, const Keys& keys) {
+  if (keys.find("expert_gating_func") == nullptr) graph.routing = Routing::sigmoid;
+  graph.normalized_experts = keys.flag("expert_weights_norm", false);
+  for (LayerGraph& layer : graph.layers) {
+    if (layer.window == 0) {
+      layer.rope.dims /= 2;
+    } else {
+      layer.rope.takes_factors = false;
+    }
+    require_rope_fits(layer);
+  }
+}
+
+/// Layers with experts choose the blocks of positions that they see: all, as long as there are no more.
+void minimax_m3(Graph& graph, const Keys& keys) {
+  graph.longest_text = keys.count("attention.indexer.top_k") * keys.count("attention.indexer.block_size");
 }
 
 /// Positions in sections are those of pictures; of text, all sections have the same.
@@ -340,10 +380,10 @@ Rope make_rope(const GraphRow& row, const Keys& keys, std::uint64_t dims) {
   rope.magnitude = keys.number_or("rope.scaling.attn_factor", 1.0);
   const std::string scaling = keys.text("rope.scaling.type");
   const double factor = keys.number_or("rope.scaling.factor", 1.0);
+  rope.original_context = keys.number_or("rope.scaling.original_context_length", 0.0);
   if (scaling == "linear") rope.linear_factor = factor;
   if (scaling == "yarn") {
     rope.yarn_factor = factor;
-    rope.yarn_original_context = keys.number_or("rope.scaling.original_context_length", 0.0);
     rope.beta_fast = keys.number_or("rope.scaling.yarn_beta_fast", 32.0);
     rope.beta_slow = keys.number_or("rope.scaling.yarn_beta_slow", 1.0);
     // With a multiplier of its own the magnitude is part of the attention's scale instead.
@@ -357,10 +397,9 @@ LayerGraph make_layer(const GraphRow& row, const Keys& keys, const Graph& graph,
   LayerGraph layer;
   layer.heads = keys.count("attention.head_count", index);
   layer.kv_heads = keys.count_or("attention.head_count_kv", layer.heads, index);
-  if (layer.heads == 0 || layer.kv_heads == 0) {
-    layer.heads = layer.kv_heads = 0;
-    return layer;
-  }
+  layer.expert_limit = keys.number("swiglu_clamp_exp", index).value_or(0.0);
+  layer.mlp_limit = keys.number("swiglu_clamp_shexp", index).value_or(0.0);
+  if (layer.heads == 0 || layer.kv_heads == 0) return layer;
   if (layer.heads % layer.kv_heads != 0) {
     throw Error(ErrorKind::input_invalid, "layer " + std::to_string(index) + " has " +
                                               std::to_string(layer.heads) + " heads and " +
@@ -459,6 +498,7 @@ Graph make_graph(std::string_view arch, const KvList& all) {
   graph.attention_scale = keys.number_or("attention.scale", 0.0);
   graph.attention_cap = keys.number_or("attn_logit_softcapping", 0.0);
   graph.clamp = keys.number_or("attention.clamp_kqv", 0.0);
+  graph.attention_output_scale = keys.number_or("attention.value_scale", 1.0);
   graph.latent_rank = keys.count_or("attention.kv_lora_rank", 0);
   graph.state_space = make_state_space(keys);
   set_routing(graph, keys);

@@ -18,7 +18,7 @@ enum class RopeKind { none, neighbours, halves };
 
 /// Of the MLP: act(gate) * up with a gate, act(up) without. gelu is the exact one, gelu_tanh its usual
 /// approximation, capped_silu that of gpt-oss, xielu that of Apertus, with numbers of each layer.
-enum class Activation { silu, gelu, gelu_tanh, relu_squared, capped_silu, xielu };
+enum class Activation { silu, gelu, gelu_tanh, relu, relu_squared, capped_silu, xielu };
 
 /// How experts are weighted: a softmax over all, a sigmoid of each, or a softmax over the chosen ones.
 enum class Routing { softmax, sigmoid, softmax_of_chosen };
@@ -28,9 +28,9 @@ struct Rope {
   RopeKind kind = RopeKind::none;
   std::uint64_t dims = 0;  ///< of a head that turn, from its start
   double base = 10000.0;
-  double linear_factor = 1.0;  ///< frequencies are divided by it
-  double yarn_factor = 0.0;    ///< 0: no YaRN
-  double yarn_original_context = 0.0;
+  double linear_factor = 1.0;     ///< frequencies are divided by it
+  double yarn_factor = 0.0;       ///< 0: no YaRN
+  double original_context = 0.0;  ///< positions that the model was trained with before they were stretched
   double beta_fast = 32.0;
   double beta_slow = 1.0;
   bool whole_pairs = true;          ///< YaRN's borders are rounded to pairs
@@ -57,6 +57,8 @@ struct LayerGraph {
   std::uint64_t warm_after = 0;  ///< positions after which queries are scaled up; 0: never
   Rope rope;
   Xielu xielu;
+  double expert_limit = 0.0;  ///< of the experts' act(gate) and |up|; 0: none
+  double mlp_limit = 0.0;     ///< the same of dense MLPs and shared experts
 };
 
 /// Sizes of state-space blocks.
@@ -88,10 +90,13 @@ struct Graph {
   double attention_cap = 0.0;
   double largest_slope = 0.0;  ///< of linear biases (ALiBi); 0: none
   double clamp = 0.0;          ///< of queries, keys and values; 0: none
+  double attention_output_scale = 1.0;
+  std::uint64_t longest_text = 0;  ///< that attention sees as a whole, as is done here; 0: any
 
   Routing routing = Routing::softmax;
-  bool weighs_inputs = false;      ///< an expert's weight is that of its input, not of its output
-  bool normalized_experts = true;  ///< weights of the chosen experts add up to one
+  bool routes_layer_inputs = false;  ///< the router reads the state before attention, without a norm
+  bool weighs_inputs = false;        ///< an expert's weight is that of its input, not of its output
+  bool normalized_experts = true;    ///< weights of the chosen experts add up to one
   double expert_scale = 1.0;
   std::uint64_t experts_used = 0;
   std::uint64_t expert_groups = 0;  ///< 0 or 1: experts are chosen among all

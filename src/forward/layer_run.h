@@ -81,9 +81,10 @@ Matrix state_space(const LayerRun& run, const Matrix& in);
 Matrix delta_net(const LayerRun& run, const Matrix& in);
 /// A gated convolution over the last few tokens.
 Matrix short_convolution(const LayerRun& run, const Matrix& in);
-Matrix feed_forward(const LayerRun& run, const Matrix& in);
+/// The MLP, or experts that `routed` is the router's input for.
+Matrix feed_forward(const LayerRun& run, const Matrix& in, const Matrix& routed);
 /// Routed and shared experts.
-Matrix mix_experts(const LayerRun& run, const Matrix& in);
+Matrix mix_experts(const LayerRun& run, const Matrix& in, const Matrix& routed);
 
 /// The matrices of an MLP and their biases; gate and biases may be empty. Without a gate of its own, one that
 /// is part of `up` is its first half.

@@ -37,7 +37,7 @@ std::vector<float> read_npy(const fs::path& path) {
   return values;
 }
 
-/// Logits of transformers at some positions of one text.
+/// Logits of another program, most often transformers, at some positions of one text.
 struct Oracle {
   std::vector<std::uint32_t> tokens;
   std::vector<std::uint64_t> positions;
@@ -133,7 +133,7 @@ std::vector<std::string> runnable_folders() {
 
 class LogitsOf : public testing::TestWithParam<std::string> {};
 
-TEST_P(LogitsOf, agree_with_transformers) {
+TEST_P(LogitsOf, agree_with_the_record) {
   test::ScratchFolder scratch;
   const Oracle oracle = read_oracle(GetParam());
   const GgufModel model = open_model(
@@ -195,6 +195,17 @@ TEST(Decoder, names_what_it_cannot_run) {
   const GgufModel model =
       open_model(test::write_checkpoint(test::arch_data_folder() / "rwkv7", scratch.path()), ModelOptions{});
   test::expect_error(ErrorKind::input_invalid, "'rwkv7'", [&] { run(model, {{1}, {0}}); });
+}
+
+/// Indexers choose what a token sees once a text is longer than what they leave.
+TEST(Decoder, refuses_texts_that_need_sparse_attention) {
+  test::ScratchFolder scratch;
+  const GgufModel model = open_model(
+      test::write_checkpoint(test::arch_data_folder() / "minimax-m3", scratch.path()), ModelOptions{});
+  const std::uint64_t most = *model.metadata.find("minimax-m3.attention.indexer.top_k")->as_uint() *
+                             *model.metadata.find("minimax-m3.attention.indexer.block_size")->as_uint();
+  const std::vector<std::uint32_t> tokens(most + 1, 7);
+  test::expect_error(ErrorKind::input_invalid, "sparse attention", [&] { run(model, {tokens, {0}}); });
 }
 
 /// The model with one tensor in the place of another.
