@@ -24,10 +24,14 @@ WITHOUT_IMPORTANCE = {"Q8_0", "TQ1_0", "TQ2_0", "Q1_0", "Q2_0", "MXFP4_MOE", "NV
 LLAMA_WORKER = pathlib.Path(__file__).resolve().parent.parent / "interop" / "llama_worker.py"
 
 
+class CommandFailed(Exception):
+    """A command did not exit with 0; the text is the end of what it wrote to standard error."""
+
+
 def run(*command):
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"{command[0]} {command[1]} failed: {done.stderr[-2000:]}")
+        raise CommandFailed(f"{command[0]} {command[1]} failed: {done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -48,9 +52,16 @@ class LlamaCpp:
         return rows - numpy.log(numpy.exp(rows).sum(axis=1, keepdims=True))
 
     def scores(self, path):
-        found = self.logarithms(path)
+        """Perplexity and divergence as cells of the table; dashes for a file of a type that this llama.cpp is too old for."""
+        try:
+            found = self.logarithms(path)
+        except CommandFailed as failure:
+            if "invalid ggml type" not in str(failure):
+                raise
+            return "-", "-"
         perplexity = numpy.exp(-found[numpy.arange(len(self.next)), self.next].mean())
-        return perplexity, (numpy.exp(self.reference) * (self.reference - found)).sum(axis=1).mean()
+        divergence = (numpy.exp(self.reference) * (self.reference - found)).sum(axis=1).mean()
+        return f"{perplexity:.3f}", f"{divergence:.5f}"
 
 
 def main():
@@ -102,9 +113,9 @@ def main():
                 continue
             size = path.stat().st_size
             own = scores[path.name]
-            theirs = peer.scores(path) if peer else (float("nan"), float("nan"))
-            cells += [f"{own['perplexity']['value']:.3f}", f"{theirs[0]:.3f}"]
-            cells += [f"{own['kld']['mean']['value']:.5f}"[1:], f"{theirs[1]:.5f}"[1:]]
+            theirs = peer.scores(path) if peer else ("-", "-")
+            cells += [f"{own['perplexity']['value']:.3f}", theirs[0]]
+            cells += [f"{own['kld']['mean']['value']:.5f}", theirs[1]]
         print(f"| {each} | {size} | " + " | ".join(cells) + " |", flush=True)
 
 
