@@ -32,6 +32,19 @@ const ModelTensor& Weights::find(const std::string& name) const {
   return *found->second;
 }
 
+std::vector<float> Weights::scales_of(const std::string& name) const {
+  constexpr std::string_view kWeight = ".weight";
+  if (!name.ends_with(kWeight)) return {};
+  const std::string beside = name.substr(0, name.size() - kWeight.size()) + ".scale";
+  if (!has(beside)) return {};
+  const Shape& weights = shape(name);
+  const Shape& scales = shape(beside);
+  const std::uint64_t count = scales.rows() * scales.cols();
+  // Others are not of the weight: a router's are of what it reads.
+  if (count != 1 && (weights.rank() != 3 || count != weights[0])) return {};
+  return read_rows(beside, 0, scales.rows(), 1).values;
+}
+
 Matrix Weights::read(const std::string& name) const {
   return read_rows(name, 0, shape(name).rows());
 }
@@ -49,12 +62,19 @@ Matrix Weights::read_rows(const std::string& name, std::uint64_t first, std::uin
   out.values.resize(count * out.cols);
   if (out.values.empty()) return out;
   const std::uint64_t rows = std::max<std::uint64_t>(1, kPiece / out.cols);
+  const std::vector<float> scales = scales_of(name);
+  const std::uint64_t scaled =
+      scales.empty() ? 0 : expr.shape().rows() / scales.size();  // rows with one scale
   parallel_for((count + rows - 1) / rows, threads, cancel_, [&](unsigned, std::uint64_t piece) {
     const std::uint64_t begin = piece * rows;
     const std::uint64_t taken = std::min(rows, count - begin);
     std::vector<std::byte> stored(taken * row_bytes(type, out.cols));
     expr.read_rows(first + begin, taken, stored);
     backend_.decode(type, stored.data(), out.row(begin), taken * out.cols);
+    for (std::uint64_t r = begin; scaled > 0 && r < begin + taken; ++r) {
+      const float scale = scales[(first + r) / scaled];
+      for (std::uint64_t c = 0; c < out.cols; ++c) out.row(r)[c] *= scale;
+    }
   });
   return out;
 }

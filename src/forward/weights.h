@@ -36,6 +36,9 @@ class Weights {
   const std::unordered_map<std::string, const ModelTensor*>& tensors() const noexcept { return tensors_; }
   void set_threads(unsigned threads) noexcept { threads_ = threads; }
 
+  // Weights that have scales beside them, "attn_q.scale" of "attn_q.weight", one or one for each expert, are
+  // read multiplied by them.
+
   /// The whole tensor, every dimension but the last in `rows`.
   Matrix read(const std::string& name) const;
   /// Some rows of it, on all threads or on the caller's.
@@ -50,6 +53,7 @@ class Weights {
 
  private:
   const ModelTensor& find(const std::string& name) const;
+  std::vector<float> scales_of(const std::string& name) const;
   Matrix read_rows(const std::string& name, std::uint64_t first, std::uint64_t count, unsigned threads) const;
 
   std::unordered_map<std::string, const ModelTensor*> tensors_;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "model/tensor_ops.h"
 #include "qtz/core/json.h"
 #include "support/arch_checkpoint.h"
 #include "support/expect_error.h"
@@ -188,6 +189,32 @@ TEST(Decoder, gives_the_same_logits_in_little_memory) {
   const std::vector<float> expected = run(model, batch);
   EXPECT_EQ(run(model, batch, StatePlace::scratch_file, 0), expected);
   EXPECT_EQ(run(model, batch, StatePlace::memory, 1 << 17), expected);
+}
+
+/// The model with these tensors beside its own.
+GgufModel with_scales(GgufModel model,
+                      const std::vector<std::pair<std::string, std::vector<float>>>& scales) {
+  for (const auto& [name, values] : scales)
+    model.tensors.emplace_back(name, constant(Shape{values.size()}, values));
+  return model;
+}
+
+TEST(Decoder, multiplies_weights_by_the_scales_beside_them) {
+  test::ScratchFolder scratch;
+  const GgufModel model = open_model(
+      test::write_checkpoint(test::arch_data_folder() / "qwen3-moe", scratch.path()), ModelOptions{});
+  const Batch batch{{1, 56, 178, 374, 644}, {0}};
+  const std::vector<float> expected = run(model, batch);
+  // Powers of two are exact, and these pairs cancel.
+  const std::vector<float> experts = {2.0f, 0.5f, 4.0f, 0.25f};
+  const std::vector<float> inverse = {0.5f, 2.0f, 0.25f, 4.0f};
+  EXPECT_EQ(run(with_scales(model, {{"blk.0.attn_v.scale", {4.0f}},
+                                    {"blk.0.attn_output.scale", {0.25f}},
+                                    {"blk.1.ffn_up_exps.scale", experts},
+                                    {"blk.1.ffn_down_exps.scale", inverse}}),
+                batch),
+            expected);
+  EXPECT_NE(run(with_scales(model, {{"blk.1.ffn_down_exps.scale", experts}}), batch), expected);
 }
 
 TEST(Decoder, names_what_it_cannot_run) {
