@@ -144,6 +144,18 @@ void take_gates(const LayerRun& run, Heads& heads) {
   });
 }
 
+/// Keys and values that an earlier layer made, as it left them.
+void take_shared(const LayerRun& run, std::uint64_t k, std::uint64_t v, Heads& heads) {
+  heads.k = columns(run, run.states, run.own().shared_kv, k);
+  heads.v = columns(run, run.states, run.own().shared_kv + k, v);
+}
+
+void leave_shared(const LayerRun& run, const Heads& heads) {
+  if (run.own().shared_kv == 0) return;
+  put_columns(run, heads.k, run.own().shared_kv, run.states);
+  put_columns(run, heads.v, run.own().shared_kv + heads.k.cols, run.states);
+}
+
 Heads plain_heads(const LayerRun& run, const Matrix& in) {
   const LayerGraph& own = run.own();
   const std::uint64_t q = own.heads * own.key;
@@ -158,6 +170,10 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
     heads.v = columns(run, all, q + k, v);
   } else {
     heads.q = linear(run, "attn_q", in);
+  }
+  if (own.takes_kv) {
+    take_shared(run, k, v, heads);
+  } else if (heads.k.empty()) {
     heads.k = linear(run, "attn_k", in);
     // Without a matrix of their own, values are the keys before their norm.
     heads.v = run.has("attn_v") ? linear(run, "attn_v", in) : heads.k;
@@ -175,16 +191,17 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
   }
   const RopeTable table = make_rope_table(rope_with_factors(run), longest_text(run.batch));
   const std::vector<std::uint64_t> positions = positions_of(run.batch);
-  const auto norm = [&] {
-    norm_heads(run, "attn_q_norm", heads.q, own.key);
-    norm_heads(run, "attn_k_norm", heads.k, own.key);
+  const auto norm_and_turn = [&](std::string_view norm, Matrix& matrix) {
+    if (!run.graph.norm_after_rope) norm_heads(run, norm, matrix, own.key);
+    turn_heads(run, matrix, own.key, 0, table, positions);
+    if (run.graph.norm_after_rope) norm_heads(run, norm, matrix, own.key);
   };
-  if (own.normed_values) norm_without_weights(run, heads.v, own.value);
-  if (!run.graph.norm_after_rope) norm();
-  turn_heads(run, heads.q, own.key, 0, table, positions);
-  turn_heads(run, heads.k, own.key, 0, table, positions);
-  if (run.graph.norm_after_rope) norm();
+  norm_and_turn("attn_q_norm", heads.q);
   warm(run, positions, heads.q);
+  if (own.takes_kv) return heads;
+  norm_and_turn("attn_k_norm", heads.k);
+  if (own.normed_values) norm_without_weights(run, heads.v, own.value);
+  leave_shared(run, heads);
   return heads;
 }
 

@@ -54,20 +54,6 @@ std::string_view mlp_norm_of(const LayerRun& run) {
   return run.has("attn_norm") && run.has("post_attention_norm") ? "post_attention_norm" : "";
 }
 
-void add(const LayerRun& run, const Matrix& what, double scale, Matrix& to) {
-  if (what.cols != to.cols) {
-    throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " gives states of " +
-                                              std::to_string(what.cols) + " in a model of width " +
-                                              std::to_string(to.cols));
-  }
-  const auto factor = static_cast<float>(scale);
-  for_row_pieces(run, to.rows, [&](std::uint64_t first, std::uint64_t count) {
-    for (std::uint64_t i = first * to.cols; i < (first + count) * to.cols; ++i) {
-      to.values[i] += factor * what.values[i];
-    }
-  });
-}
-
 /// Norms the state, or leaves it alone where the model norms outputs only.
 Matrix before(const LayerRun& run, std::string_view part, const Matrix& state) {
   return run.graph.unweighted_norms || (!part.empty() && run.has(part)) ? normed(run, part, state) : state;
@@ -105,6 +91,26 @@ Matrix mix_tokens(const LayerRun& run, const Matrix& in) {
   return mixed;
 }
 
+/// What the router beside an MLP reads: the state, normed without weights, times weights of its own.
+Matrix router_input(const LayerRun& run, const Matrix& state) {
+  Matrix in = normed(run, "", state);
+  const std::vector<float>& weights = numbers(run, "ffn_gate_inp.scale", in.cols);
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(in.cols)));
+  for_row_pieces(run, in.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      for (std::uint64_t c = 0; c < in.cols; ++c) in.row(r)[c] *= scale * weights[c];
+    }
+  });
+  return in;
+}
+
+/// Experts that read the state beside the MLP; what each of the two gives is normed before they are added.
+void add_experts(const LayerRun& run, const Matrix& state, Matrix& mlp) {
+  mlp = after(run, "post_ffw_norm_1", std::move(mlp));
+  Matrix experts = mix_experts(run, normed(run, "pre_ffw_norm_2", state), router_input(run, state));
+  add(run, after(run, "post_ffw_norm_2", std::move(experts)), 1.0, mlp);
+}
+
 void run_one_after_the_other(const LayerRun& run, Matrix& state) {
   Matrix first, experts;  // what the layer began with, and what experts beside attention and MLP give
   if (run.graph.routes_layer_inputs) first = state;
@@ -122,8 +128,9 @@ void run_one_after_the_other(const LayerRun& run, Matrix& state) {
   }
   if (!has_mlp(run)) return;
   const Matrix in = before(run, mlp_norm, state);
-  const Matrix mlp = after(run, "post_ffw_norm", feed_forward(run, in, first.empty() ? in : first));
-  add(run, mlp, run.graph.residual_scale, state);
+  Matrix mlp = feed_forward(run, in, first.empty() ? in : first);
+  if (run.has("pre_ffw_norm_2")) add_experts(run, state, mlp);
+  add(run, after(run, "post_ffw_norm", std::move(mlp)), run.graph.residual_scale, state);
   if (!experts.empty()) add(run, experts, run.graph.residual_scale, state);
 }
 
@@ -149,6 +156,14 @@ std::pair<Batch, std::uint64_t> take_texts(const Batch& batch, std::uint64_t at_
   piece.tokens.assign(begin + static_cast<std::ptrdiff_t>(first),
                       begin + static_cast<std::ptrdiff_t>(batch.end_of(text - 1)));
   return {std::move(piece), first};
+}
+
+/// The rows with zeros behind them.
+Matrix widened(Matrix rows, std::uint64_t width) {
+  if (rows.cols == width) return rows;
+  Matrix wide{rows.rows, width, std::vector<float>(rows.rows * width)};
+  for (std::uint64_t r = 0; r < rows.rows; ++r) std::copy_n(rows.row(r), rows.cols, wide.row(r));
+  return wide;
 }
 
 bool is_parallel(const LayerRun& run) {
@@ -196,7 +211,7 @@ std::uint64_t Decoder::layers() const noexcept {
 }
 
 std::uint64_t Decoder::width() const noexcept {
-  return parts_->graph.width;
+  return parts_->graph.state_width;
 }
 
 std::uint64_t Decoder::vocabulary() const noexcept {
@@ -226,7 +241,7 @@ States Decoder::embed(const Batch& batch, StatePlace place) const {
   States states(batch.size(), width(), place);
   for (std::uint64_t text = 0; text < batch.texts();) {
     const auto [piece, first] = take_texts(batch, parts.batch, text);
-    states.write(first, piece.size(), embedding.rows_of(piece).values.data());
+    states.write(first, piece.size(), widened(embedding.rows_of(piece), width()).values.data());
   }
   return states;
 }
@@ -237,16 +252,19 @@ void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
   LayerWeights weights(parts.weights, parts.kept);
   for (std::uint64_t text = 0; text < batch.texts();) {
     const auto [piece, first] = take_texts(batch, parts.batch, text);
-    const LayerRun run{parts.graph, weights, piece, layer, parts.threads, parts.cancel, statistics};
-    Matrix state{piece.size(), width(), std::vector<float>(piece.size() * width())};
-    states.read(first, piece.size(), state.values.data());
+    Matrix rows{piece.size(), width(), std::vector<float>(piece.size() * width())};
+    states.read(first, piece.size(), rows.values.data());
+    const LayerRun run{parts.graph, weights, piece, rows, layer, parts.threads, parts.cancel, statistics};
+    Matrix state = columns(run, rows, 0, parts.graph.width);
     if (is_parallel(run)) {
       run_parallel(run, state);
     } else {
       run_one_after_the_other(run, state);
     }
+    if (parts.graph.embedding_width > 0) add(run, layer_embedding(run, state), 1.0, state);
     scale_output(run, state);
-    states.write(first, piece.size(), state.values.data());
+    put_columns(run, state, 0, rows);
+    states.write(first, piece.size(), rows.values.data());
   }
 }
 
@@ -254,10 +272,14 @@ void Decoder::logits(std::span<const float> states, std::vector<float>& out,
                      ActivationStatistics* statistics) {
   Parts& parts = *parts_;
   const std::uint64_t rows = states.size() / width();
-  Matrix state{rows, width(), std::vector<float>(states.begin(), states.end())};
+  const std::uint64_t model_width = parts.graph.width;
+  Matrix state{rows, model_width, std::vector<float>(rows * model_width)};
+  for (std::uint64_t r = 0; r < rows; ++r) {
+    std::copy_n(states.data() + r * width(), model_width, state.row(r));
+  }
   const std::string norm = parts.graph.embedding_norm_is_last ? "token_embd_norm" : "output_norm";
-  const std::vector<float> weight = parts.weights.vector_if(norm + ".weight", width());
-  const std::vector<float> bias = parts.weights.vector_if(norm + ".bias", width());
+  const std::vector<float> weight = parts.weights.vector_if(norm + ".weight", model_width);
+  const std::vector<float> bias = parts.weights.vector_if(norm + ".bias", model_width);
   parallel_for(rows, parts.threads, parts.cancel, [&](unsigned, std::uint64_t r) {
     norm_row({state.row(r), state.cols}, parts.graph.norm, parts.graph.epsilon, weight, bias);
   });

@@ -56,7 +56,8 @@ DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch&
                         std::uint64_t at_a_time, unsigned threads) {
   // Beside the results of its products, which are copied once where heads or halves are taken apart, a layer
   // has the state, what is normed, what is added, and what a router or experts beside attention keep of its
-  // start.
+  // start; and twice all that goes from layer to layer, as keys and values that it takes are copied, too. A
+  // layer's own embedding needs its part of a matrix, and each thread a token's row of a table.
   constexpr std::uint64_t kStates = 7;
   constexpr std::uint64_t kCopies = 2;
   constexpr std::uint64_t kQueries = 128;  // of which a thread has the scores
@@ -69,9 +70,10 @@ DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch&
   const std::uint64_t longest = longest_text(batch);
   const std::uint64_t tokens = std::min(batch.size(), std::max(longest, at_a_time));
   DecoderMemory memory{};
-  memory.layer = elements * sizeof(float);
-  memory.piece =
-      (tokens * (kStates * graph.width + kCopies * outputs) + threads * kQueries * longest) * sizeof(float);
+  const std::uint64_t of_token = kStates * graph.width + kCopies * (graph.state_width + outputs);
+  const std::uint64_t of_thread = kQueries * longest + kCopies * graph.layers.size() * graph.embedding_width;
+  memory.layer = (elements + graph.embedding_width * (graph.width + 1)) * sizeof(float);
+  memory.piece = (tokens * of_token + threads * of_thread) * sizeof(float);
   memory.output = threads * kOutputRows * graph.width * sizeof(float);
   return memory;
 }

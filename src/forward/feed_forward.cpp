@@ -239,7 +239,8 @@ Matrix mix_experts(const LayerRun& run, const Matrix& in, const Matrix& routed) 
 }
 
 Matrix feed_forward(const LayerRun& run, const Matrix& in, const Matrix& routed) {
-  if (run.has("ffn_gate_inp") && !run.has("ffn_norm_exps")) return mix_experts(run, in, routed);
+  const bool experts_are_beside = run.has("ffn_norm_exps") || run.has("pre_ffw_norm_2");
+  if (run.has("ffn_gate_inp") && !experts_are_beside) return mix_experts(run, in, routed);
   return run_mlp(run, read_mlp(run, ""), in);
 }
 

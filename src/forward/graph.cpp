@@ -120,13 +120,37 @@ void afmoe(Graph& graph, const Keys& keys) {
   if (keys.find("expert_gating_func") == nullptr) graph.routing = Routing::sigmoid;
 }
 
+/// The last layers have the keys and values of the last one before them that has a window, or none, as they
+/// do.
+void share_keys_and_values(Graph& graph, const Keys& keys) {
+  const std::uint64_t takers = keys.count_or("attention.shared_kv_layers", 0);
+  const std::size_t first = graph.layers.size() - std::min<std::size_t>(takers, graph.layers.size());
+  for (std::size_t i = first; i < graph.layers.size(); ++i) {
+    LayerGraph& taker = graph.layers[i];
+    std::size_t last = first;
+    while (last > 0 && (graph.layers[last - 1].window > 0) != (taker.window > 0)) --last;
+    if (last == 0) {
+      throw Error(ErrorKind::input_invalid, "layer " + std::to_string(i) +
+                                                " takes keys and values from an earlier layer of its kind, "
+                                                "but there is none");
+    }
+    LayerGraph& maker = graph.layers[last - 1];
+    if (maker.shared_kv == 0) {
+      maker.shared_kv = graph.state_width;
+      graph.state_width += maker.kv_heads * (maker.key + maker.value);
+    }
+    if (taker.kv_heads != maker.kv_heads || taker.key != maker.key || taker.value != maker.value) {
+      throw Error(ErrorKind::input_invalid,
+                  "layer " + std::to_string(i) + " takes keys and values from layer " +
+                      std::to_string(last - 1) + ", whose heads are not like its own");
+    }
+    taker.shared_kv = maker.shared_kv;
+    taker.takes_kv = true;
+  }
+}
+
 /// Layers with a window have shorter heads and plain positions.
 void gemma4(Graph& graph, const Keys& keys) {
-  for (const char* key : {"attention.shared_kv_layers", "embedding_length_per_layer_input", "expert_count"}) {
-    if (keys.count_or(key, 0) == 0) continue;
-    throw Error(ErrorKind::input_invalid, "the forward pass does not know this kind of '" + graph.arch +
-                                              "', which has the key '" + key + "'");
-  }
   scaled_embedding(graph, keys);
   graph.attention_scale = 1.0;
   for (LayerGraph& layer : graph.layers) {
@@ -138,6 +162,7 @@ void gemma4(Graph& graph, const Keys& keys) {
     layer.rope.takes_factors = false;
     require_rope_fits(layer);
   }
+  share_keys_and_values(graph, keys);
 }
 
 /// Layers with a window have plain positions of their own.
@@ -486,6 +511,8 @@ Graph make_graph(std::string_view arch, const KvList& all) {
   Graph graph;
   graph.arch = std::string(arch);
   graph.width = keys.count("embedding_length");
+  graph.state_width = graph.width;
+  graph.embedding_width = keys.count_or("embedding_length_per_layer_input", 0);
   graph.context = keys.count_or("context_length", 0);
   graph.norm = row.norm;
   graph.activation = row.activation;

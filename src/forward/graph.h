@@ -59,6 +59,9 @@ struct LayerGraph {
   Xielu xielu;
   double expert_limit = 0.0;  ///< of the experts' act(gate) and |up|; 0: none
   double mlp_limit = 0.0;     ///< the same of dense MLPs and shared experts
+  /// Column of the states from which keys and values are that several layers have in common; 0: own ones.
+  std::uint64_t shared_kv = 0;
+  bool takes_kv = false;  ///< they are those of an earlier layer
 };
 
 /// Sizes of state-space blocks.
@@ -73,7 +76,10 @@ struct StateSpace {
 struct Graph {
   std::string arch;
   std::uint64_t width = 0;
-  std::uint64_t context = 0;  ///< that the model was trained with
+  /// Of all that goes with a token from layer to layer: its state, and what layers have in common.
+  std::uint64_t state_width = 0;
+  std::uint64_t embedding_width = 0;  ///< of the embedding that each layer has for itself; 0: none
+  std::uint64_t context = 0;          ///< that the model was trained with
   std::vector<LayerGraph> layers;
 
   NormKind norm = NormKind::rms;

@@ -90,6 +90,27 @@ Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::
   return out;
 }
 
+void put_columns(const LayerRun& run, const Matrix& from, std::uint64_t first, Matrix& to) {
+  for_row_pieces(run, from.rows, [&](std::uint64_t begin, std::uint64_t rows) {
+    for (std::uint64_t r = begin; r < begin + rows; ++r)
+      std::copy_n(from.row(r), from.cols, to.row(r) + first);
+  });
+}
+
+void add(const LayerRun& run, const Matrix& what, double scale, Matrix& to) {
+  if (what.cols != to.cols) {
+    throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " gives states of " +
+                                              std::to_string(what.cols) + " in a model of width " +
+                                              std::to_string(to.cols));
+  }
+  const auto factor = static_cast<float>(scale);
+  for_row_pieces(run, to.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t i = first * to.cols; i < (first + count) * to.cols; ++i) {
+      to.values[i] += factor * what.values[i];
+    }
+  });
+}
+
 void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what) {
   if (matrix.cols == cols) return;
   throw Error(ErrorKind::input_invalid, "layer " + std::to_string(run.layer) + " has " + what + " of " +

@@ -20,6 +20,7 @@ struct LayerRun {
   const Graph& graph;
   LayerWeights& weights;
   const Batch& batch;
+  Matrix& states;  ///< all that goes with the tokens from layer to layer, [tokens, graph.state_width]
   std::uint64_t layer;
   unsigned threads;
   const CancelToken& cancel;
@@ -71,8 +72,14 @@ const std::vector<float>& numbers(const LayerRun& run, std::string_view part, st
 /// `count` columns from `first`, in a matrix of their own.
 Matrix columns(const LayerRun& run, const Matrix& in, std::uint64_t first, std::uint64_t count);
 
+/// The other way: all columns of `from` in the place of those from `first`.
+void put_columns(const LayerRun& run, const Matrix& from, std::uint64_t first, Matrix& to);
+
 /// Throws input_invalid for a matrix of another width than the model's keys give `what`, "queries".
 void require_cols(const LayerRun& run, const Matrix& matrix, std::uint64_t cols, const char* what);
+
+/// to += scale * what. Throws input_invalid where they are not of one width.
+void add(const LayerRun& run, const Matrix& what, double scale, Matrix& to);
 
 Matrix attend(const LayerRun& run, const Matrix& in);
 /// A recurrent block: Mamba's, Mamba-2's or linear attention.
@@ -83,6 +90,8 @@ Matrix delta_net(const LayerRun& run, const Matrix& in);
 Matrix short_convolution(const LayerRun& run, const Matrix& in);
 /// The MLP, or experts that `routed` is the router's input for.
 Matrix feed_forward(const LayerRun& run, const Matrix& in, const Matrix& routed);
+/// What the embedding that the layer has for itself gives where the state is `from`.
+Matrix layer_embedding(const LayerRun& run, const Matrix& from);
 /// Routed and shared experts.
 Matrix mix_experts(const LayerRun& run, const Matrix& in, const Matrix& routed);
 

@@ -69,6 +69,7 @@ class LayerWeights {
   /// `limit`: matrices that are given back are kept while no more bytes are kept.
   LayerWeights(const Weights& all, std::uint64_t limit) : all_(all), limit_(limit) {}
 
+  const Weights& all() const noexcept { return all_; }
   bool has(const std::string& name) const { return all_.has(name); }
   const Shape& shape(const std::string& name) const { return all_.shape(name); }
 

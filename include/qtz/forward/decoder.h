@@ -57,7 +57,7 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   std::uint64_t layers() const noexcept;
-  std::uint64_t width() const noexcept;
+  std::uint64_t width() const noexcept;  ///< of the states
   std::uint64_t vocabulary() const noexcept;
   std::uint64_t context() const noexcept;  ///< that the model was trained with; 0: not known
 

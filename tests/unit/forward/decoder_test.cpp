@@ -182,13 +182,17 @@ Batch several_pieces() {
 }
 
 TEST(Decoder, gives_the_same_logits_in_little_memory) {
-  test::ScratchFolder scratch;
-  const GgufModel model = open_model(
-      test::write_checkpoint(test::arch_data_folder() / "qwen3-moe", scratch.path()), ModelOptions{});
-  const Batch batch = several_pieces();
-  const std::vector<float> expected = run(model, batch);
-  EXPECT_EQ(run(model, batch, StatePlace::scratch_file, 0), expected);
-  EXPECT_EQ(run(model, batch, StatePlace::memory, 1 << 17), expected);
+  // Experts that come and go; more that goes from layer to layer than the states.
+  for (const char* name : {"qwen3-moe", "gemma4-per-layer"}) {
+    SCOPED_TRACE(name);
+    test::ScratchFolder scratch;
+    const GgufModel model =
+        open_model(test::write_checkpoint(test::arch_data_folder() / name, scratch.path()), ModelOptions{});
+    const Batch batch = several_pieces();
+    const std::vector<float> expected = run(model, batch);
+    EXPECT_EQ(run(model, batch, StatePlace::scratch_file, 0), expected);
+    EXPECT_EQ(run(model, batch, StatePlace::memory, 1 << 17), expected);
+  }
 }
 
 /// The model with these tensors beside its own.
@@ -233,6 +237,17 @@ TEST(Decoder, refuses_texts_that_need_sparse_attention) {
                              *model.metadata.find("minimax-m3.attention.indexer.block_size")->as_uint();
   const std::vector<std::uint32_t> tokens(most + 1, 7);
   test::expect_error(ErrorKind::input_invalid, "sparse attention", [&] { run(model, {tokens, {0}}); });
+}
+
+TEST(Decoder, refuses_layers_that_take_keys_from_none) {
+  test::ScratchFolder scratch;
+  GgufModel model = open_model(
+      test::write_checkpoint(test::arch_data_folder() / "gemma4-per-layer", scratch.path()), ModelOptions{});
+  model.metadata.set("gemma4.attention.shared_kv_layers",
+                     std::uint32_t{4});  // the only global one among them
+  test::expect_error(ErrorKind::input_invalid, "layer 2 takes keys and values", [&] {
+    run(model, {{1, 2}, {0}});
+  });
 }
 
 /// The model with one tensor in the place of another.
