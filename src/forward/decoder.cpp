@@ -91,6 +91,15 @@ Matrix mix_tokens(const LayerRun& run, const Matrix& in) {
   return mixed;
 }
 
+/// Laurel: a way around attention through a few elements. The sum is made as large as one of both.
+void add_low_rank(const LayerRun& run, const Matrix& in, Matrix& state) {
+  add(run, in, 1.0, state);
+  const Matrix narrow = linear(run, "laurel_l", in);
+  add(run, normed(run, "laurel_post_norm", linear(run, "laurel_r", narrow)), 1.0, state);
+  const auto half = static_cast<float>(std::sqrt(0.5));
+  for (float& value : state.values) value *= half;
+}
+
 /// What the router beside an MLP reads: the state, normed without weights, times weights of its own.
 Matrix router_input(const LayerRun& run, const Matrix& state) {
   Matrix in = normed(run, "", state);
@@ -120,9 +129,11 @@ void run_one_after_the_other(const LayerRun& run, Matrix& state) {
   }
   std::string_view mlp_norm = mlp_norm_of(run);
   if (has_mixer(run)) {
-    Matrix mixed = mix_tokens(run, before(run, "attn_norm", state));
+    const Matrix in = before(run, "attn_norm", state);
+    Matrix mixed = mix_tokens(run, in);
     if (mlp_norm != "post_attention_norm") mixed = after(run, "post_attention_norm", std::move(mixed));
     add(run, mixed, run.graph.residual_scale, state);
+    if (run.has("laurel_l")) add_low_rank(run, in, state);
   } else if (mlp_norm.empty()) {
     mlp_norm = "attn_norm";  // a layer's only norm has this name
   }
@@ -170,6 +181,14 @@ bool is_parallel(const LayerRun& run) {
   if (run.graph.parallel) return true;
   if (!has_mixer(run) || !has_mlp(run)) return false;
   return !run.graph.unweighted_norms && mlp_norm_of(run).empty() && !run.has("post_ffw_norm");
+}
+
+void run_block(const LayerRun& run, Matrix& state) {
+  if (is_parallel(run)) {
+    run_parallel(run, state);
+  } else {
+    run_one_after_the_other(run, state);
+  }
 }
 
 /// A model without a vocabulary has tokens from elsewhere.
@@ -255,15 +274,17 @@ void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
     Matrix rows{piece.size(), width(), std::vector<float>(piece.size() * width())};
     states.read(first, piece.size(), rows.values.data());
     const LayerRun run{parts.graph, weights, piece, rows, layer, parts.threads, parts.cancel, statistics};
-    Matrix state = columns(run, rows, 0, parts.graph.width);
-    if (is_parallel(run)) {
-      run_parallel(run, state);
+    if (parts.graph.streams > 1) {
+      Matrix state = predict_streams(run);
+      run_block(run, state);
+      correct_streams(run, state);
     } else {
-      run_one_after_the_other(run, state);
+      Matrix state = columns(run, rows, 0, parts.graph.width);
+      run_block(run, state);
+      if (parts.graph.embedding_width > 0) add(run, layer_embedding(run, state), 1.0, state);
+      scale_output(run, state);
+      put_columns(run, state, 0, rows);
     }
-    if (parts.graph.embedding_width > 0) add(run, layer_embedding(run, state), 1.0, state);
-    scale_output(run, state);
-    put_columns(run, state, 0, rows);
     states.write(first, piece.size(), rows.values.data());
   }
 }

@@ -28,11 +28,18 @@ std::optional<std::uint64_t> layer_of(std::string_view name) {
   return std::nullopt;
 }
 
-std::map<std::uint64_t, LayerSizes> sizes_of_layers(const Weights& weights) {
+/// The layer that reads a tensor of none: the first spreads a token's states, the last brings them together.
+std::optional<std::uint64_t> reader_of(const Graph& graph, std::string_view name) {
+  if (name == "altup_proj.weight") return 0;
+  if (name == "altup_unembd_proj.weight") return graph.layers.size() - 1;
+  return layer_of(name);
+}
+
+std::map<std::uint64_t, LayerSizes> sizes_of_layers(const Graph& graph, const Weights& weights) {
   constexpr std::string_view kExperts = "_exps.";
   std::map<std::uint64_t, LayerSizes> layers;
   for (const auto& [name, tensor] : weights.tensors()) {
-    const std::optional<std::uint64_t> layer = layer_of(name);
+    const std::optional<std::uint64_t> layer = reader_of(graph, name);
     if (!layer) continue;
     const Shape& shape = tensor->expr->shape();
     const bool is_of_experts = name.find(kExperts) != std::string::npos && shape.rank() > 1 && shape[0] > 0;
@@ -63,7 +70,7 @@ DecoderMemory memory_of(const Graph& graph, const Weights& weights, const Batch&
   constexpr std::uint64_t kQueries = 128;  // of which a thread has the scores
   std::uint64_t elements = 0;
   std::uint64_t outputs = 0;
-  for (const auto& [layer, sizes] : sizes_of_layers(weights)) {
+  for (const auto& [layer, sizes] : sizes_of_layers(graph, weights)) {
     elements = std::max(elements, sizes.weights);
     outputs = std::max(outputs, sizes.outputs);
   }

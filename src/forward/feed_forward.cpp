@@ -144,6 +144,21 @@ void give_back_expert(const LayerRun& run, std::uint64_t expert) {
   }
 }
 
+/// What gates are above a threshold, so many deviations above a token's mean; 0 for those below it.
+void open_few(const LayerRun& run, double deviations, Matrix& gates) {
+  for_row_pieces(run, gates.rows, [&](std::uint64_t first, std::uint64_t count) {
+    for (std::uint64_t r = first; r < first + count; ++r) {
+      const std::span<float> row(gates.row(r), gates.cols);
+      double mean = 0.0;
+      double square = 0.0;
+      for (const float x : row) mean += static_cast<double>(x) / static_cast<double>(row.size());
+      for (const float x : row) square += (static_cast<double>(x) - mean) * (static_cast<double>(x) - mean);
+      const double threshold = mean + deviations * std::sqrt(square / static_cast<double>(row.size()));
+      for (float& x : row) x = std::max(0.0f, static_cast<float>(static_cast<double>(x) - threshold));
+    }
+  });
+}
+
 void add_shared_experts(const LayerRun& run, const Matrix& in, Matrix& out) {
   if (!run.has("ffn_up_shexp")) return;
   const Matrix shared = run_mlp(run, read_mlp(run, "_shexp"), in);
@@ -173,7 +188,8 @@ Matrix run_mlp(const LayerRun& run, const MlpWeights& mlp, const Matrix& in) {
   collect(mlp.up_name, in);
   if (!mlp.gate.empty()) collect("ffn_gate", in);
   Matrix up = product(run, in, mlp.up, mlp.up_bias);
-  const Matrix gate = mlp.gate.empty() ? Matrix{} : product(run, in, mlp.gate, mlp.gate_bias);
+  Matrix gate = mlp.gate.empty() ? Matrix{} : product(run, in, mlp.gate, mlp.gate_bias);
+  if (mlp.suffix.empty() && run.own().gate_threshold) open_few(run, *run.own().gate_threshold, gate);
   const bool fused = gate.empty() && up.cols == 2 * mlp.down.cols;
   const bool fits = fused || (up.cols == mlp.down.cols && (gate.empty() || gate.cols == up.cols));
   Matrix inner{up.rows, mlp.down.cols, std::vector<float>(up.rows * mlp.down.cols)};

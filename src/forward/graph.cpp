@@ -165,6 +165,29 @@ void gemma4(Graph& graph, const Keys& keys) {
   share_keys_and_values(graph, keys);
 }
 
+/// Several states side by side, of which layers compute on one; in the first layers only the largest gates
+/// open.
+void gemma3n(Graph& graph, const Keys& keys) {
+  scaled_embedding(graph, keys);
+  graph.attention_scale = 1.0;
+  graph.streams = keys.count("altup.num_inputs");
+  graph.active_stream = keys.count("altup.active_idx");
+  constexpr std::uint64_t kMostStreams = 64;
+  if (graph.streams < 2 || graph.streams > kMostStreams || graph.active_stream >= graph.streams) {
+    throw Error(ErrorKind::input_invalid, "the model has " + std::to_string(graph.streams) +
+                                              " states of a token and computes on number " +
+                                              std::to_string(graph.active_stream));
+  }
+  graph.state_width = graph.streams * graph.width;
+  for (std::size_t i = 0; i < graph.layers.size(); ++i) {
+    LayerGraph& layer = graph.layers[i];
+    layer.normed_values = true;
+    const auto threshold = keys.number("activation_sparsity_scale", i);
+    if (threshold && std::isfinite(*threshold)) layer.gate_threshold = threshold;
+  }
+  share_keys_and_values(graph, keys);
+}
+
 /// Layers with a window have plain positions of their own.
 void laguna(Graph& graph, const Keys& keys) {
   constexpr std::uint64_t kPeriod = 4;

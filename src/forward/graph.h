@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,8 @@ struct LayerGraph {
   Xielu xielu;
   double expert_limit = 0.0;  ///< of the experts' act(gate) and |up|; 0: none
   double mlp_limit = 0.0;     ///< the same of dense MLPs and shared experts
+  /// Gates of a dense MLP lose so many deviations above their mean, and those below it are 0; unset: none do.
+  std::optional<double> gate_threshold;
   /// Column of the states from which keys and values are that several layers have in common; 0: own ones.
   std::uint64_t shared_kv = 0;
   bool takes_kv = false;  ///< they are those of an earlier layer
@@ -78,6 +81,8 @@ struct Graph {
   std::uint64_t width = 0;
   /// Of all that goes with a token from layer to layer: its state, and what layers have in common.
   std::uint64_t state_width = 0;
+  std::uint64_t streams = 1;          ///< states of a token side by side (AltUp)
+  std::uint64_t active_stream = 0;    ///< that layers compute on
   std::uint64_t embedding_width = 0;  ///< of the embedding that each layer has for itself; 0: none
   std::uint64_t context = 0;          ///< that the model was trained with
   std::vector<LayerGraph> layers;

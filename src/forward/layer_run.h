@@ -90,6 +90,10 @@ Matrix delta_net(const LayerRun& run, const Matrix& in);
 Matrix short_convolution(const LayerRun& run, const Matrix& in);
 /// The MLP, or experts that `routed` is the router's input for.
 Matrix feed_forward(const LayerRun& run, const Matrix& in, const Matrix& routed);
+/// The state that the layer computes on where a token has several, predicted from all of them.
+Matrix predict_streams(const LayerRun& run);
+/// Corrects all of them by what the layer made of it. After the last layer the first is what all come to.
+void correct_streams(const LayerRun& run, const Matrix& state);
 /// What the embedding that the layer has for itself gives where the state is `from`.
 Matrix layer_embedding(const LayerRun& run, const Matrix& from);
 /// Routed and shared experts.

@@ -25,7 +25,7 @@ WITH_SPACE = {"internlm3"}
 # Added tokens take the place of pieces, of which the model's file knows nothing.
 REDEFINED = {"arctic"}
 # Gemma models put no space before a text. These folders say so as the model's class does, with a tokenizer that does.
-WITHOUT_SPACE = {"gemma", "gemma2", "gemma3", "gemma3n", "gemma4", "gemma4-moe", "gemma4-per-layer"}
+WITHOUT_SPACE = {"gemma", "gemma2", "gemma3", "gemma3n", "gemma3n-shared", "gemma4", "gemma4-moe", "gemma4-per-layer"}
 
 
 @dataclasses.dataclass(frozen=True)

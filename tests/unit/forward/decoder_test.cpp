@@ -183,7 +183,7 @@ Batch several_pieces() {
 
 TEST(Decoder, gives_the_same_logits_in_little_memory) {
   // Experts that come and go; more that goes from layer to layer than the states.
-  for (const char* name : {"qwen3-moe", "gemma4-per-layer"}) {
+  for (const char* name : {"qwen3-moe", "gemma3n-shared"}) {
     SCOPED_TRACE(name);
     test::ScratchFolder scratch;
     const GgufModel model =

@@ -136,6 +136,26 @@ TEST(Calibrate, sees_what_goes_into_latent_attention) {
   }
 }
 
+/// Layers have matrices beside attention and MLP; those of keys and values are not used by layers that take
+/// an earlier one's, and nothing goes into those that no layer reads.
+TEST(Calibrate, sees_what_goes_into_the_matrices_of_wide_states) {
+  const test::ScratchFolder scratch;
+  const GgufModel model = small_model("gemma3n-shared", scratch);
+  constexpr std::uint64_t kFirstTaker = 3;
+  const Calibration found = run(model, 100);
+  const auto& entries = found.statistics.entries();
+  std::size_t expected = 0;
+  for (const ModelTensor& tensor : model.tensors) {
+    if (!tensor.name.starts_with("blk.") || tensor.expr->shape().rank() < 2) continue;
+    const bool is_taken = tensor.name >= "blk." + std::to_string(kFirstTaker) &&
+                          (tensor.name.ends_with("attn_k.weight") || tensor.name.ends_with("attn_v.weight"));
+    EXPECT_EQ(entries.count(tensor.name), is_taken ? 0U : 1U) << tensor.name;
+    expected += is_taken ? 0 : 1;
+  }
+  EXPECT_EQ(entries.size(), expected);
+  EXPECT_EQ(entries.at("blk.4.altup_correct_coef.weight").counts, std::vector<std::uint64_t>{96});
+}
+
 TEST(Calibrate, does_not_depend_on_how_many_windows_run_at_a_time) {
   const test::ScratchFolder scratch;
   const GgufModel model = small_model("deepseek2", scratch);
