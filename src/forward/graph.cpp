@@ -515,14 +515,15 @@ StateSpace make_state_space(const Keys& keys) {
   return sizes;
 }
 
-/// Latent attention's scale takes in what YaRN stretches.
+/// Latent attention's scale takes in what YaRN stretches. The key has a tenth of the configuration's number,
+/// which others have as it is.
 void set_latent_attention(Graph& graph, const Keys& keys) {
   if (graph.latent_rank == 0) return;
   graph.latent_rope = keys.count("rope.dimension_count");
   const double multiplier = keys.number_or("rope.scaling.yarn_log_multiplier", 0.0);
   const double factor = keys.number_or("rope.scaling.factor", 1.0);
   const double magnitude =
-      keys.text("rope.scaling.type") == "yarn" ? 1.0 + 0.1 * multiplier * std::log(factor) : 1.0;
+      keys.text("rope.scaling.type") == "yarn" ? 1.0 + multiplier * std::log(factor) : 1.0;
   graph.attention_scale = magnitude * magnitude / std::sqrt(static_cast<double>(graph.layers.front().key));
 }
 
