@@ -205,9 +205,9 @@ Heads plain_heads(const LayerRun& run, const Matrix& in) {
   return heads;
 }
 
-/// What chooses the positions that a token sees reads what queries do; it has nothing to choose here.
+/// What chooses the positions that a token sees reads what attention does, and has nothing to choose here.
 void collect_indexer(const LayerRun& run, const Matrix& in) {
-  for (const std::string_view part : {"indexer.q_proj", "indexer.k_proj"}) {
+  for (const std::string_view part : {"indexer.q_proj", "indexer.k_proj", "indexer.attn_k", "indexer.proj"}) {
     if (run.has(part)) run.collect(part, in);
   }
 }
@@ -274,15 +274,20 @@ void collect_latent(const LayerRun& run, const Matrix& latent, std::uint64_t pla
   heads.latent = latent;
 }
 
+Matrix latent_queries(const LayerRun& run, const Matrix& in) {
+  if (!run.has("attn_q_a")) return linear(run, "attn_q", in);
+  const Matrix latent = normed(run, "attn_q_a_norm", linear(run, "attn_q_a", in));
+  if (run.has("indexer.attn_q_b")) run.collect("indexer.attn_q_b", latent);
+  return linear(run, "attn_q_b", latent);
+}
+
 Heads latent_heads(const LayerRun& run, const Matrix& in) {
   const LayerGraph& own = run.own();
   const std::uint64_t rank = run.graph.latent_rank;
   const std::uint64_t turned = run.graph.latent_rope;
   const std::uint64_t plain = own.key - turned;
   Heads heads{{}, {}, {}, {}, own.heads};
-  heads.q = run.has("attn_q_a")
-                ? linear(run, "attn_q_b", normed(run, "attn_q_a_norm", linear(run, "attn_q_a", in)))
-                : linear(run, "attn_q", in);
+  heads.q = latent_queries(run, in);
   require_cols(run, heads.q, own.heads * own.key, "queries");
   const Matrix both = linear(run, "attn_kv_a_mqa", in);
   require_cols(run, both, rank + turned, "latent vectors");

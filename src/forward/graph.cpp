@@ -269,6 +269,13 @@ void minimax_m3(Graph& graph, const Keys& keys) {
   graph.longest_text = keys.count("attention.indexer.top_k") * keys.count("attention.indexer.block_size");
 }
 
+/// Latent attention to the positions that an indexer chooses: all, as long as there are no more.
+void sparse_latent(Graph& graph, const Keys& keys) {
+  unnormalized_experts(graph, keys);
+  if (keys.find("expert_gating_func") == nullptr) graph.routing = Routing::sigmoid;
+  graph.longest_text = keys.count("attention.indexer.top_k");
+}
+
 /// Positions in sections are those of pictures; of text, all sections have the same.
 void halves_with_sections(Graph& graph, const Keys& keys) {
   if (keys.find("rope.dimension_sections") == nullptr) return;

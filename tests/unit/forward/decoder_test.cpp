@@ -230,13 +230,18 @@ TEST(Decoder, names_what_it_cannot_run) {
 
 /// Indexers choose what a token sees once a text is longer than what they leave.
 TEST(Decoder, refuses_texts_that_need_sparse_attention) {
-  test::ScratchFolder scratch;
-  const GgufModel model = open_model(
-      test::write_checkpoint(test::arch_data_folder() / "minimax-m3", scratch.path()), ModelOptions{});
-  const std::uint64_t most = *model.metadata.find("minimax-m3.attention.indexer.top_k")->as_uint() *
-                             *model.metadata.find("minimax-m3.attention.indexer.block_size")->as_uint();
-  const std::vector<std::uint32_t> tokens(most + 1, 7);
-  test::expect_error(ErrorKind::input_invalid, "sparse attention", [&] { run(model, {tokens, {0}}); });
+  for (const char* name : {"minimax-m3", "deepseek3-2"}) {
+    SCOPED_TRACE(name);
+    test::ScratchFolder scratch;
+    const GgufModel model =
+        open_model(test::write_checkpoint(test::arch_data_folder() / name, scratch.path()), ModelOptions{});
+    const std::string keys = model.architecture + ".attention.indexer.";
+    const GgufValue* const blocks = model.metadata.find(keys + "block_size");
+    const std::uint64_t most =
+        *model.metadata.find(keys + "top_k")->as_uint() * (blocks == nullptr ? 1 : *blocks->as_uint());
+    const std::vector<std::uint32_t> tokens(most + 1, 7);
+    test::expect_error(ErrorKind::input_invalid, "sparse attention", [&] { run(model, {tokens, {0}}); });
+  }
 }
 
 TEST(Decoder, refuses_layers_that_take_keys_from_none) {

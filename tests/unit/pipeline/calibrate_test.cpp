@@ -156,6 +156,19 @@ TEST(Calibrate, sees_what_goes_into_the_matrices_of_wide_states) {
   EXPECT_EQ(entries.at("blk.4.altup_correct_coef.weight").counts, std::vector<std::uint64_t>{96});
 }
 
+/// An indexer of sparse attention reads what attention reads, and what queries are made from.
+TEST(Calibrate, sees_what_goes_into_an_indexer) {
+  const test::ScratchFolder scratch;
+  const Calibration found = run(small_model("glm-moe-dsa", scratch), 100);
+  const auto& entries = found.statistics.entries();
+  const auto squares = [&](const char* name) {
+    return entries.at("blk.1." + std::string(name) + ".weight").squares;
+  };
+  EXPECT_EQ(squares("indexer.attn_k"), squares("attn_kv_a_mqa"));
+  EXPECT_EQ(squares("indexer.proj"), squares("attn_kv_a_mqa"));
+  EXPECT_EQ(squares("indexer.attn_q_b"), squares("attn_q_b"));
+}
+
 TEST(Calibrate, does_not_depend_on_how_many_windows_run_at_a_time) {
   const test::ScratchFolder scratch;
   const GgufModel model = small_model("deepseek2", scratch);
