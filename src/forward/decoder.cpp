@@ -60,7 +60,8 @@ Matrix before(const LayerRun& run, std::string_view part, const Matrix& state) {
 }
 
 Matrix after(const LayerRun& run, std::string_view part, Matrix output) {
-  return run.has(part) ? normed(run, part, output) : output;
+  if (run.has(part)) return normed(run, part, output);
+  return output;
 }
 
 /// Attention and MLP side by side. An MLP without a norm of its own reads what attention reads.
