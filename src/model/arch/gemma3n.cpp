@@ -2,6 +2,7 @@
 // sparse activations.
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "model/arch/arch_blocks.h"
 #include "model/arch/architectures.h"
@@ -12,17 +13,20 @@ namespace qtz::arch {
 
 namespace {
 
-/// The point below which a standard normal variable lies with probability p.
-double normal_quantile(double p) {
-  if (p <= 0) return -std::numeric_limits<double>::infinity();
-  if (p >= 1) return std::numeric_limits<double>::infinity();
-  double low = -40;
-  double high = 40;
+/// The point below which a standard normal variable lies with probability p. Every step is rounded to single
+/// precision, as where these models are trained and converted: the last bit depends on that.
+float normal_quantile(float p) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (p <= 0.0f) return -kInfinity;
+  if (p >= 1.0f) return kInfinity;
+  const float centered = 2.0f * p - 1.0f;
+  double low = -6;
+  double high = 6;
   for (int step = 0; step < 200; ++step) {
     const double middle = (low + high) / 2;
-    (0.5 * std::erfc(-middle / std::sqrt(2.0)) < p ? low : high) = middle;
+    (std::erf(middle) < static_cast<double>(centered) ? low : high) = middle;
   }
-  return (low + high) / 2;
+  return static_cast<float>(low) * std::numbers::sqrt2_v<float>;
 }
 
 void emit_layers(ArchBuild& build) {
@@ -34,8 +38,7 @@ void emit_layers(ArchBuild& build) {
     for (const JsonValue& value : *pattern->value->as_array()) {
       const auto part = value.as_double();
       if (!part) config.refuse(pattern->name, "is not a list of numbers");
-      // The pattern is single precision where it was trained.
-      scales.push_back(static_cast<float>(normal_quantile(static_cast<double>(static_cast<float>(*part)))));
+      scales.push_back(normal_quantile(static_cast<float>(*part)));
     }
   }
   build.set("activation_sparsity_scale", scales);

@@ -147,6 +147,7 @@ ArchSpec gemma4() {
       {"blk.{L}.attn_k.weight", has_keys},
       {"blk.{L}.attn_k_norm.weight", has_keys},
       {"blk.{L}.attn_v.weight", has_values},
+      {"ffn:dense", always},  // experts are beside it
       {"blk.{L}.layer_output_scale.weight", always},
       {"blk.{L}.pre_ffw_norm_2.weight", has_expert_block},
       {"blk.{L}.post_ffw_norm_1.weight", has_expert_block},
