@@ -16,8 +16,8 @@ import sys
 EDGES = {
     "core": set(),
     "quants": {"core"},
-    "linalg": {"core"},
     "kernels": {"quants", "core"},
+    "linalg": {"kernels", "core"},
     "formats": {"core"},
     "model": {"formats", "core"},
     "forward": {"model", "kernels", "quants", "formats", "linalg", "core"},

@@ -1,6 +1,6 @@
-// Encoders and decoders of every type behind one table per backend (scalar, sse2, avx2, avx512, ...).
-// All backends give the same bytes; they differ in speed only. Chosen once per run; a tile costs one indirect
-// call.
+// Encoders and decoders of every type, and tiles of f64 products, behind one table per backend (scalar, sse2,
+// avx2, avx512, ...). All backends give the same bytes; they differ in speed only. Chosen once per run; a
+// tile costs one indirect call.
 #pragma once
 
 #include <array>
@@ -26,10 +26,26 @@ using DecodeFn = void (*)(const std::byte* in, float* x, std::uint64_t elems) no
 /// Index of the first element that is NaN or infinite, or `elems`.
 using FindNonfiniteFn = std::uint64_t (*)(const float* x, std::uint64_t elems) noexcept;
 
+/// Tiles of f64 that blocked factorizations are made of (linalg/cholesky.h). Their operands lie in strips,
+/// kTileCols elements wide: element (t, lane) of a strip is strip[t * kTileCols + lane].
+inline constexpr std::uint64_t kTileRows = 8;
+inline constexpr std::uint64_t kTileCols = 16;
+
+/// c[r * stride + j] -= a(t, r) * b(t, j) for t = 0 .. depth - 1, one after the other and each rounded twice,
+/// for every r < kTileRows and j < kTileCols. `a` may begin inside a strip.
+using SubtractProductFn = void (*)(const double* a, const double* b, std::uint64_t depth, double* c,
+                                   std::uint64_t stride) noexcept;
+
+/// Solves L x = c in place for kTileRows rows of a strip: L is a lower triangle with a(t, r) in row r, column
+/// t < r, and `reciprocals` are those of its diagonal. Products are taken off in the order of t.
+using SolveTriangleFn = void (*)(const double* a, const double* reciprocals, double* c) noexcept;
+
 struct KernelTable {
   std::array<EncodeFn, kEncodableCount> encode{};
   std::array<DecodeFn, kDTypeCount> decode{};  ///< null where a carried type cannot be decoded
   FindNonfiniteFn find_nonfinite = nullptr;
+  SubtractProductFn subtract_product = nullptr;
+  SolveTriangleFn solve_triangle = nullptr;
 };
 
 struct Backend {
