@@ -95,6 +95,11 @@ std::uint64_t Backend::find_nonfinite(const float* x, std::uint64_t elems) const
   return table->find_nonfinite(x, elems);
 }
 
+void Backend::group_quantize(const GroupQuantizeJob& job) const noexcept {
+  QTZ_CHECK(table != nullptr);
+  table->group_quantize(job);
+}
+
 std::span<const Backend> list_backends() {
   return backends().list;
 }

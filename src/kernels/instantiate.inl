@@ -7,6 +7,7 @@
 #include "quant_texts.h"  // generated: quants/<id>.h for every listed type
 #include "quants/f64.h"
 #include "quants/find_nonfinite.h"
+#include "quants/integer_groups.h"
 #include "quants/tile_product.h"
 
 #define QTZ_JOIN_EXPANDED(a, b) a##b
@@ -55,6 +56,7 @@ extern "C" void QTZ_JOIN(qtz_fill_, QTZ_LEVEL)(qtz::KernelTable& table) noexcept
   level::fill_family<1>(table);
   level::fill_family<2>(table);
   table.decode[static_cast<std::size_t>(qtz::DType::f64)] = &qtz::quants::f64::decode<QTZ_LEVEL_LANE>;
+  table.group_quantize = &qtz::quants::group_quantize<QTZ_LEVEL_LANE>;
   table.find_nonfinite = &qtz::quants::find_nonfinite<QTZ_LEVEL_LANE>;
   table.subtract_product = &qtz::quants::subtract_product<QTZ_LEVEL_LANE_F64, qtz::kTileRows, qtz::kTileCols>;
   table.solve_triangle = &qtz::quants::solve_triangle<QTZ_LEVEL_LANE_F64, qtz::kTileRows, qtz::kTileCols>;

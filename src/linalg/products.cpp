@@ -20,12 +20,11 @@ int blas_size(std::uint64_t size) {
   return static_cast<int>(size);
 }
 
-void call(bool transposed, MatrixView a, MatrixView b, float* out, std::uint64_t out_stride, std::uint64_t m,
-          std::uint64_t n, std::uint64_t k, float scale) {
+void call(int a_form, int b_form, MatrixView a, MatrixView b, float* out, std::uint64_t out_stride,
+          std::uint64_t m, std::uint64_t n, std::uint64_t k, float scale) {
   if (m == 0 || n == 0) return;
-  load_sgemm()(kRowMajor, kPlain, transposed ? kTransposed : kPlain, blas_size(m), blas_size(n), blas_size(k),
-               scale, a.data, blas_size(a.stride), b.data, blas_size(b.stride), 0.0f, out,
-               blas_size(out_stride));
+  load_sgemm()(kRowMajor, a_form, b_form, blas_size(m), blas_size(n), blas_size(k), scale, a.data,
+               blas_size(a.stride), b.data, blas_size(b.stride), 0.0f, out, blas_size(out_stride));
 }
 
 }  // namespace
@@ -36,12 +35,17 @@ void require_blas() {
 
 void multiply_transposed(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride, std::uint64_t m,
                          std::uint64_t n, std::uint64_t k, float scale) {
-  call(true, a, b, out, out_stride, m, n, k, scale);
+  call(kPlain, kTransposed, a, b, out, out_stride, m, n, k, scale);
 }
 
 void multiply(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride, std::uint64_t m,
               std::uint64_t n, std::uint64_t k) {
-  call(false, a, b, out, out_stride, m, n, k, 1.0f);
+  call(kPlain, kPlain, a, b, out, out_stride, m, n, k, 1.0f);
+}
+
+void multiply_first_transposed(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride,
+                               std::uint64_t m, std::uint64_t n, std::uint64_t k) {
+  call(kTransposed, kPlain, a, b, out, out_stride, m, n, k, 1.0f);
 }
 
 void multiply_transposed_parallel(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride,

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "qtz/core/dtype.h"
+#include "qtz/quants/group_quantize_job.h"
 
 namespace qtz {
 
@@ -40,12 +41,16 @@ using SubtractProductFn = void (*)(const double* a, const double* b, std::uint64
 /// t < r, and `reciprocals` are those of its diagonal. Products are taken off in the order of t.
 using SolveTriangleFn = void (*)(const double* a, const double* reciprocals, double* c) noexcept;
 
+/// weight ~ scale * (code - zero). Source: Frantar et al. 2022, "GPTQ", Algorithm 1.
+using GroupQuantizeFn = void (*)(const GroupQuantizeJob& job) noexcept;
+
 struct KernelTable {
   std::array<EncodeFn, kEncodableCount> encode{};
   std::array<DecodeFn, kDTypeCount> decode{};  ///< null where a carried type cannot be decoded
   FindNonfiniteFn find_nonfinite = nullptr;
   SubtractProductFn subtract_product = nullptr;
   SolveTriangleFn solve_triangle = nullptr;
+  GroupQuantizeFn group_quantize = nullptr;
 };
 
 struct Backend {
@@ -60,6 +65,7 @@ struct Backend {
   bool can_decode(DType type) const noexcept;
   void decode(DType type, const std::byte* in, float* x, std::uint64_t elems) const noexcept;
   std::uint64_t find_nonfinite(const float* x, std::uint64_t elems) const noexcept;
+  void group_quantize(const GroupQuantizeJob& job) const noexcept;
 };
 
 /// Every backend this binary was built with, best first.

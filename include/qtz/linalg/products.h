@@ -27,6 +27,10 @@ void multiply_transposed(MatrixView a, MatrixView b, float* out, std::uint64_t o
 void multiply(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride, std::uint64_t m,
               std::uint64_t n, std::uint64_t k);
 
+/// out[m, n] = a[k, m]^T * b[k, n], one call of one thread.
+void multiply_first_transposed(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride,
+                               std::uint64_t m, std::uint64_t n, std::uint64_t k);
+
 /// The first, cut into pieces for `threads` threads. Throws interrupted when `cancel` is set.
 void multiply_transposed_parallel(MatrixView a, MatrixView b, float* out, std::uint64_t out_stride,
                                   std::uint64_t m, std::uint64_t n, std::uint64_t k, unsigned threads,
