@@ -1,6 +1,4 @@
 // The moment at which outputs get their names: all of them, or none.
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,53 +8,15 @@
 #include <memory>
 #include <set>
 
+#include "output_naming.h"
 #include "output_place.h"
 #include "qtz/core/error.h"
 #include "qtz/core/output_file.h"
-#include "retry.h"
 
 namespace qtz {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Keeps a second SIGINT from ending the process between two names. What comes meanwhile is delivered at the
-/// end.
-class StopSignalsHeld {
- public:
-  StopSignalsHeld() noexcept {
-    sigset_t stop;
-    ::sigemptyset(&stop);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&stop, number);
-    ::pthread_sigmask(SIG_BLOCK, &stop, &before_);
-  }
-  ~StopSignalsHeld() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  StopSignalsHeld(const StopSignalsHeld&) = delete;
-  StopSignalsHeld& operator=(const StopSignalsHeld&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-/// rename that refuses to replace; on file systems without that, a hard link does the same.
-int rename_without_replacing(const fs::path& from, const fs::path& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return -1;
-  if (::link(from.c_str(), to.c_str()) != 0) return -1;
-  ::unlink(from.c_str());
-  return 0;
-}
-
-void sync_folder(const fs::path& folder) {
-  const int fd = uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-  if (fd < 0 && errno == EACCES) return;  // a folder to drop files into, which may not be listed
-  if (fd < 0) fail_output("opening folder", folder, errno);
-  const int result = uninterrupted([&] { return ::fsync(fd); });
-  const int error = errno;
-  ::close(fd);
-  // Some network file systems cannot sync a folder.
-  if (result != 0 && error != EINVAL && error != ENOTSUP) fail_output("syncing folder", folder, error);
-}
 
 /// A file's way from its temporary name to its own, and the way back. What had the name before is kept under
 /// a temporary name until nothing can fail any more.

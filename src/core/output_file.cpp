@@ -8,14 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <utility>
 
+#include "output_naming.h"
 #include "output_place.h"
 #include "qtz/core/checked.h"
 #include "qtz/core/error.h"
@@ -26,25 +25,6 @@ namespace qtz {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Names of live temporary files, readable from a signal handler: a slot is either null or points to a C
-// string that stays valid until the slot is null again.
-constexpr std::size_t kSlots = 1024;
-std::array<std::atomic<const char*>, kSlots> live_temporaries{};
-
-void remember(const char* name) {
-  for (auto& slot : live_temporaries) {
-    const char* empty = nullptr;
-    if (slot.compare_exchange_strong(empty, name)) return;
-  }
-}
-
-void forget(const char* name) {
-  for (auto& slot : live_temporaries) {
-    const char* expected = name;
-    if (slot.compare_exchange_strong(expected, nullptr)) return;
-  }
-}
 
 /// So many written bytes later the kernel is asked again to start writing them out.
 constexpr std::uint64_t kWritebackStep = 8u << 20;
@@ -63,16 +43,6 @@ void remove_stale_temporaries(const fs::path& path) {
     ::close(fd);
   }
   ::closedir(folder);
-}
-
-/// Throws output when the file system of `folder` has fewer than `size` bytes free; `need` is "X needs ".
-void check_space(const std::string& need, std::uint64_t size, const fs::path& folder) {
-  const std::optional<std::uint64_t> free_bytes = free_space(folder);
-  if (!free_bytes || size <= *free_bytes) return;
-  throw Error(
-      ErrorKind::output,
-      need + format_bytes(size) + " but " + shown(folder) + " has " + format_bytes(*free_bytes) + " free",
-      "free some space or choose another folder");
 }
 
 }  // namespace
@@ -143,13 +113,13 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
   remove_stale_temporaries(path_);
   for (int attempt = 0; fd_ < 0; ++attempt) {
     temporary_ = temporary_path(path_);
-    remember(temporary_.c_str());  // before it is there: a signal may come right after
+    remember_temporary(temporary_.c_str());  // before it is there: a signal may come right after
     fd_ = uninterrupted([&] {
       return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     });
     if (fd_ < 0) {
       const int error = errno;
-      forget(temporary_.c_str());
+      forget_temporary(temporary_.c_str());
       if (error != EEXIST || attempt > 100) fail_output("cannot create", path_, error);
       continue;
     }
@@ -161,7 +131,7 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
       // Between open and flock another run took it for a left-over: start again under another name.
       ::close(fd_);
       fd_ = -1;
-      forget(temporary_.c_str());
+      forget_temporary(temporary_.c_str());
     }
   }
   // Reserve the space now, so that a full disk is found before the work and not after it.
@@ -172,7 +142,7 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
       const int error = errno;
       ::close(fd_);
       ::unlink(temporary_.c_str());
-      forget(temporary_.c_str());
+      forget_temporary(temporary_.c_str());
       fail_output("reserving " + format_bytes(size_) + " for", path_, error);
     }
   }
@@ -181,7 +151,7 @@ OutputFile::OutputFile(fs::path path, std::uint64_t size, const OutputOptions& o
 OutputFile::~OutputFile() {
   if (fd_ >= 0) ::close(fd_);
   if (!committed_) ::unlink(temporary_.c_str());
-  forget(temporary_.c_str());
+  forget_temporary(temporary_.c_str());
 }
 
 void OutputFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
@@ -229,12 +199,6 @@ void OutputFile::close() {
 
 void OutputFile::commit() {
   commit_together({{this}});
-}
-
-void remove_temporary_files() noexcept {
-  for (auto& slot : live_temporaries) {
-    if (const char* name = slot.exchange(nullptr)) ::unlink(name);
-  }
 }
 
 }  // namespace qtz
