@@ -7,7 +7,7 @@
 
 namespace qtz {
 
-void ActivationStatistics::add(const std::string& tensor, const InputRows& rows, std::uint64_t expert,
+bool ActivationStatistics::add(const std::string& tensor, const InputRows& rows, std::uint64_t expert,
                                std::uint64_t experts, unsigned threads, const CancelToken& cancel) {
   constexpr std::uint64_t kColumns = 256;
   TensorStatistics& entry = entries_[tensor];
@@ -29,6 +29,7 @@ void ActivationStatistics::add(const std::string& tensor, const InputRows& rows,
       }
     }
   });
+  return false;
 }
 
 void ActivationStatistics::add_squares(const std::string& tensor, const std::vector<double>& squares,

@@ -259,7 +259,7 @@ void expand_latent(const LayerRun& run, const Matrix& latent, std::uint64_t plai
 /// "attn_k_b" multiplies queries when a model generates, so what goes into it are they without the turned
 /// part, head beside head. "attn_kv_b", both matrices in one, multiplies latent vectors.
 void collect_latent(const LayerRun& run, const Matrix& latent, std::uint64_t plain, Heads& heads) {
-  if (run.statistics == nullptr) return;
+  if (run.observer == nullptr) return;
   if (!run.has("attn_k_b")) {
     run.collect("attn_kv_b", latent);
     return;
@@ -416,7 +416,7 @@ void collect_attended(const LayerRun& run, const std::vector<Piece>& pieces, con
   for (const Piece& piece : pieces) {
     for (std::uint64_t c = 0; c < latent.cols; ++c) squares[piece.head * latent.cols + c] += piece.squares[c];
   }
-  run.statistics->add_squares(run.name("attn_v_b") + ".weight", squares, latent.rows);
+  run.observer->add_squares(run.name("attn_v_b") + ".weight", squares, latent.rows);
 }
 
 }  // namespace

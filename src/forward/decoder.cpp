@@ -60,8 +60,7 @@ Matrix before(const LayerRun& run, std::string_view part, const Matrix& state) {
 }
 
 Matrix after(const LayerRun& run, std::string_view part, Matrix output) {
-  if (run.has(part)) return normed(run, part, output);
-  return output;
+  return run.has(part) ? normed(run, part, output) : output;
 }
 
 /// Attention and MLP side by side. An MLP without a norm of its own reads what attention reads.
@@ -267,14 +266,24 @@ States Decoder::embed(const Batch& batch, StatePlace place) const {
 }
 
 void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
-                        ActivationStatistics* statistics) const {
+                        ActivationObserver* observer) const {
+  run_pieces(layer, batch, states, &states, observer);
+}
+
+void Decoder::observe_layer(std::uint64_t layer, const Batch& batch, const States& states,
+                            ActivationObserver& observer) const {
+  run_pieces(layer, batch, states, nullptr, &observer);
+}
+
+void Decoder::run_pieces(std::uint64_t layer, const Batch& batch, const States& from, States* to,
+                         ActivationObserver* observer) const {
   const Parts& parts = *parts_;
   LayerWeights weights(parts.weights, parts.kept);
   for (std::uint64_t text = 0; text < batch.texts();) {
     const auto [piece, first] = take_texts(batch, parts.batch, text);
     Matrix rows{piece.size(), width(), std::vector<float>(piece.size() * width())};
-    states.read(first, piece.size(), rows.values.data());
-    const LayerRun run{parts.graph, weights, piece, rows, layer, parts.threads, parts.cancel, statistics};
+    from.read(first, piece.size(), rows.values.data());
+    const LayerRun run{parts.graph, weights, piece, rows, layer, parts.threads, parts.cancel, observer};
     if (parts.graph.streams > 1) {
       Matrix state = predict_streams(run);
       run_block(run, state);
@@ -286,12 +295,11 @@ void Decoder::run_layer(std::uint64_t layer, const Batch& batch, States& states,
       scale_output(run, state);
       put_columns(run, state, 0, rows);
     }
-    states.write(first, piece.size(), rows.values.data());
+    if (to != nullptr) to->write(first, piece.size(), rows.values.data());
   }
 }
 
-void Decoder::logits(std::span<const float> states, std::vector<float>& out,
-                     ActivationStatistics* statistics) {
+void Decoder::logits(std::span<const float> states, std::vector<float>& out, ActivationObserver* observer) {
   Parts& parts = *parts_;
   const std::uint64_t rows = states.size() / width();
   const std::uint64_t model_width = parts.graph.width;
@@ -305,9 +313,9 @@ void Decoder::logits(std::span<const float> states, std::vector<float>& out,
   parallel_for(rows, parts.threads, parts.cancel, [&](unsigned, std::uint64_t r) {
     norm_row({state.row(r), state.cols}, parts.graph.norm, parts.graph.epsilon, weight, bias);
   });
-  if (statistics != nullptr && parts.weights.has("output.weight")) {
-    statistics->add("output.weight", {state.values.data(), state.rows, state.cols}, 0, 1, parts.threads,
-                    parts.cancel);
+  if (observer != nullptr && parts.weights.has("output.weight")) {
+    observer->add("output.weight", {state.values.data(), state.rows, state.cols}, 0, 1, parts.threads,
+                  parts.cancel);
   }
 
   const std::uint64_t tokens = vocabulary();

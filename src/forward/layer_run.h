@@ -10,7 +10,7 @@
 
 #include "forward/graph.h"
 #include "forward/weights.h"
-#include "qtz/forward/activation_statistics.h"
+#include "qtz/forward/activation_observer.h"
 #include "qtz/forward/decoder.h"
 
 namespace qtz {
@@ -24,7 +24,7 @@ struct LayerRun {
   std::uint64_t layer;
   unsigned threads;
   const CancelToken& cancel;
-  ActivationStatistics* statistics = nullptr;  ///< collects what goes into each matrix; null: nothing does
+  ActivationObserver* observer = nullptr;  ///< is told what goes into each matrix; null: nobody is
 
   const LayerGraph& own() const { return graph.layers[layer]; }
   /// "blk.3.attn_q" for "attn_q"
@@ -32,13 +32,14 @@ struct LayerRun {
     return "blk." + std::to_string(layer) + "." + std::string(part);
   }
   bool has(std::string_view part) const { return weights.has(name(part) + ".weight"); }
-  /// Adds what goes into "<part>.weight", or into the matrix of one of its `experts`.
+  /// Tells what goes into "<part>.weight", or into the matrix of one of its `experts`. A matrix that was read
+  /// already is read anew where it is another one after that.
   void collect(std::string_view part, const Matrix& in, std::uint64_t expert = 0,
                std::uint64_t experts = 1) const {
-    if (statistics != nullptr) {
-      statistics->add(name(part) + ".weight", {in.values.data(), in.rows, in.cols}, expert, experts, threads,
-                      cancel);
-    }
+    if (observer == nullptr) return;
+    const std::string tensor = name(part) + ".weight";
+    const InputRows rows{in.values.data(), in.rows, in.cols};
+    if (observer->add(tensor, rows, expert, experts, threads, cancel)) weights.read_anew(tensor);
   }
 };
 

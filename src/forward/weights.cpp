@@ -106,6 +106,11 @@ void LayerWeights::give_back(const std::string& name, std::uint64_t first) {
   kept_.erase(place);
 }
 
+void LayerWeights::read_anew(const std::string& name) {
+  for (auto place = kept_.lower_bound({name, 0}); place != kept_.end() && place->first.first == name; ++place)
+    place->second = all_.read_rows(name, place->first.second, place->second.rows);
+}
+
 const Matrix& LayerWeights::read_if(const std::string& name) {
   static const Matrix kNone;
   return has(name) ? read(name) : kNone;

@@ -79,6 +79,9 @@ class LayerWeights {
   const Matrix& read_rows(const std::string& name, std::uint64_t first, std::uint64_t count);
   const std::vector<float>& vector_if(const std::string& name, std::uint64_t length);
 
+  /// What is kept of the tensor, in its place.
+  void read_anew(const std::string& name);
+
   /// The caller is done with these rows, as it read them: they go where more than the limit is kept.
   void give_back(const std::string& name, std::uint64_t first);
 

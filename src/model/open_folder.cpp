@@ -57,6 +57,14 @@ void read_tokenizer_keys(ArchBuild& build, const ArchSpec& spec, const ModelOpti
   model.warnings.insert(model.warnings.end(), tokenizer.warnings.begin(), tokenizer.warnings.end());
 }
 
+void replace_weights(const ModelOptions& options, CheckpointTensors& tensors) {
+  if (!options.replace_weight) return;
+  for (const TensorInfo& tensor : tensors.tensors()) {
+    if (TensorExprPtr other = options.replace_weight(tensor, tensors.expression(tensor)))
+      tensors.replace(tensor, std::move(other));
+  }
+}
+
 /// transformers takes the embedding then, llama.cpp the matrix that is stored.
 void warn_of_two_outputs(ArchBuild& build) {
   if (!build.config.boolean("tie_word_embeddings").value_or(false)) return;
@@ -80,6 +88,7 @@ GgufModel open_folder_model(const std::filesystem::path& folder,
   ArchSpec spec = choose_architecture(config, options, model.warnings);
   config.apply_defaults(spec.defaults);
   DecodedCheckpoint checkpoint = decode_checkpoint(*source, config, folder, spec.decode, options.keeps_nvfp4);
+  replace_weights(options, checkpoint.tensors);
   if (spec.adapt != nullptr) spec.adapt(spec, config, checkpoint.tensors);
 
   model.source = source;

@@ -8,16 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "qtz/core/progress.h"
+#include "qtz/forward/activation_observer.h"
 
 namespace qtz {
-
-/// Rows that go into a matrix, one after another.
-struct InputRows {
-  const float* data;
-  std::uint64_t rows;
-  std::uint64_t cols;
-};
 
 struct TensorStatistics {
   std::uint64_t cols = 0;
@@ -25,7 +18,7 @@ struct TensorStatistics {
   std::vector<std::uint64_t> counts;  ///< rows seen by each expert; one for a matrix without experts
 };
 
-class ActivationStatistics {
+class ActivationStatistics final : public ActivationObserver {
  public:
   /// By tensor name, sorted.
   using Entries = std::map<std::string, TensorStatistics>;
@@ -33,12 +26,11 @@ class ActivationStatistics {
   ActivationStatistics() = default;
   explicit ActivationStatistics(Entries entries) : entries_(std::move(entries)) {}
 
-  /// Adds rows that went into the tensor, or into one of its experts' matrices. Threads split columns.
-  void add(const std::string& tensor, const InputRows& rows, std::uint64_t expert, std::uint64_t experts,
-           unsigned threads, const CancelToken& cancel);
-
-  /// Adds squares that are summed already, one of each column of a matrix without experts, over `rows` rows.
-  void add_squares(const std::string& tensor, const std::vector<double>& squares, std::uint64_t rows);
+  /// Threads split columns.
+  bool add(const std::string& tensor, const InputRows& rows, std::uint64_t expert, std::uint64_t experts,
+           unsigned threads, const CancelToken& cancel) override;
+  void add_squares(const std::string& tensor, const std::vector<double>& squares,
+                   std::uint64_t rows) override;
 
   const Entries& entries() const noexcept { return entries_; }
 

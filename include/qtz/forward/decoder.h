@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "qtz/core/progress.h"
-#include "qtz/forward/activation_statistics.h"
+#include "qtz/forward/activation_observer.h"
 #include "qtz/forward/states.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
@@ -74,17 +74,22 @@ class Decoder {
   States embed(const Batch& batch, StatePlace place) const;
 
   /// States after layer `layer`, in place. Reads the layer's weights.
-  /// `statistics` collects what goes into each of the layer's matrices.
+  /// `observer` is told what goes into each of the layer's matrices.
   void run_layer(std::uint64_t layer, const Batch& batch, States& states,
-                 ActivationStatistics* statistics = nullptr) const;
+                 ActivationObserver* observer = nullptr) const;
+  /// The same without changing the states: the observer learns what goes into the layer's matrices.
+  void observe_layer(std::uint64_t layer, const Batch& batch, const States& states,
+                     ActivationObserver& observer) const;
 
   /// Logits of rows of the states after the last layer, [rows, vocabulary()].
-  /// `statistics` collects what goes into a matrix "output.weight"; a tied embedding is none.
-  void logits(std::span<const float> states, std::vector<float>& out,
-              ActivationStatistics* statistics = nullptr);
+  /// `observer` is told what goes into a matrix "output.weight"; a tied embedding is none.
+  void logits(std::span<const float> states, std::vector<float>& out, ActivationObserver* observer = nullptr);
 
  private:
   struct Parts;
+  void run_pieces(std::uint64_t layer, const Batch& batch, const States& from, States* to,
+                  ActivationObserver* observer) const;
+
   std::unique_ptr<Parts> parts_;
 };
 

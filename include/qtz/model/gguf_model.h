@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,9 @@ struct ModelOptions {
   /// A folder's NVFP4 weights as the blocks they are, with their scales as tensors beside them, where
   /// llama.cpp can read them so: for the file type NVFP4. Otherwise they are decoded.
   bool keeps_nvfp4 = false;
+  /// What stands in the place of a folder's weight; null for weights that stay what they are.
+  std::function<TensorExprPtr(const TensorInfo& stored, const TensorExprPtr& weight)> replace_weight =
+      nullptr;
 };
 
 /// A file beside the weights, and what it was before it was read.

@@ -37,6 +37,14 @@ TensorExprPtr CheckpointTensors::expression(const TensorInfo& tensor) const {
   return exprs_[index_of(tensor)];
 }
 
+void CheckpointTensors::replace(const TensorInfo& tensor, TensorExprPtr expr) {
+  const std::size_t index = index_of(tensor);
+  QTZ_CHECK(expr->shape() == infos_[index].shape);
+  infos_[index].dtype = expr->dtype();
+  infos_[index].bytes = expr->shape().rows() * row_bytes(expr->dtype(), expr->shape().cols());
+  exprs_[index] = std::move(expr);
+}
+
 const KeptBlocks* CheckpointTensors::kept(const TensorInfo& tensor) const {
   return kept_[index_of(tensor)].get();
 }

@@ -41,6 +41,8 @@ class CheckpointTensors final : public TensorSource {
 
   /// The numbers of one of tensors(). TensorSource::read knows nothing of decoding: use this.
   TensorExprPtr expression(const TensorInfo& tensor) const;
+  /// Puts another expression of the same shape in the place of a tensor's.
+  void replace(const TensorInfo& tensor, TensorExprPtr expr);
   /// The same weight as blocks, null where it has none.
   const KeptBlocks* kept(const TensorInfo& tensor) const;
   /// All of these, by the stored tensor of their codes.
