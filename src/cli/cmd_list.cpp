@@ -11,6 +11,7 @@
 #include "qtz/forward/decoder.h"
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
+#include "qtz/pipeline/folder_plan.h"
 #include "qtz/pipeline/recipe.h"
 
 namespace qtz::cli {
@@ -45,7 +46,22 @@ ExitCode list_types(const ListFlags& flags, Console& console) {
                               {"file_type", static_cast<std::uint64_t>(type.gguf_ftype)},
                               {"summary", type.summary}});
   }
-  print(console, flags, "types", table, std::move(rows));
+  TextTable folders(
+      {{"FOLDER TYPE"}, {"BITS", TextTable::Align::right}, {"GROUP", TextTable::Align::right}, {"WHAT"}});
+  JsonArray folder_rows;
+  for (const auto& type : list_folder_types()) {
+    folders.add({std::string(type.name), std::to_string(type.bits),
+                 type.group_size == 0 ? "all" : std::to_string(type.group_size), std::string(type.summary)});
+    folder_rows.push_back(
+        JsonObject{{"name", type.name},
+                   {"bits", type.bits},
+                   {"group_size", type.group_size == 0 ? JsonValue(-1) : JsonValue(type.group_size)},
+                   {"symmetric", type.symmetric},
+                   {"summary", type.summary}});
+  }
+  const JsonValue document =
+      JsonObject{{"schema", 1}, {"types", std::move(rows)}, {"folder_types", std::move(folder_rows)}};
+  console.data(flags.json ? to_json(document) + "\n" : table.to_string() + "\n" + folders.to_string());
   return ExitCode::ok;
 }
 
@@ -96,7 +112,8 @@ Command setup_types(CLI::App& root) {
   return setup_list(root, "types",
                     "list what --type can be\n"
                     "BITS per weight are those of the main type; what a model's mix comes to says\n"
-                    "'qtz plan MODEL --type TYPE'.",
+                    "'qtz plan MODEL --type TYPE'. Folder types make a folder of safetensors, all others a\n"
+                    "GGUF file; BITS and GROUP are what they have unless --bits and --group-size say more.",
                     list_types);
 }
 

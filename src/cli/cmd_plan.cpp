@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/folder_job.h"
 #include "cli/job.h"
 #include "cli/plan_report.h"
 #include "qtz/kernels/backend.h"
@@ -13,9 +14,12 @@ namespace {
 
 struct PlanFlags {
   JobFlags job;
+  FolderFlags folder;
 };
 
 ExitCode run(const PlanFlags& flags, Console& console) {
+  if (wants_folder(flags.job)) return run_folder_job(flags.job, flags.folder, {.only_plan = true}, console);
+  refuse_folder_flags(flags.folder);
   const Backend& backend = select_backend(flags.job.backend);
   const Job job = make_job(flags.job, backend, "plan");
   print_preflight(job, console);
@@ -32,6 +36,7 @@ Command setup_plan(CLI::App& root) {
                           "The output is a valid recipe: edit it and give it to quantize --recipe.");
   const auto flags = std::make_shared<PlanFlags>();
   add_job_flags(*app, flags->job);
+  add_folder_flags(*app, flags->folder);
   add_switch(*app, "--config-only", flags->job.config_only, "Model and metadata",
              "plan from a config.json alone, without weights or tokenizer\n"
              "INPUT is the file, or a folder that holds one. What it leaves open is an error.");

@@ -8,6 +8,7 @@
 #include "cli/calibration_text.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/folder_job.h"
 #include "cli/job.h"
 #include "cli/plan_report.h"
 #include "cli/signals.h"
@@ -24,6 +25,7 @@ namespace {
 
 struct QuantizeFlags {
   JobFlags job;
+  FolderFlags folder;
   bool force = false;
   bool dry_run = false;
 };
@@ -178,6 +180,11 @@ std::shared_ptr<const ImportanceMatrix> importance_of_texts(const QuantizeFlags&
 }
 
 ExitCode run(const QuantizeFlags& flags, Console& console) {
+  if (wants_folder(flags.job)) {
+    return run_folder_job(flags.job, flags.folder, {.force = flags.force, .only_plan = flags.dry_run},
+                          console);
+  }
+  refuse_folder_flags(flags.folder);
   if (flags.dry_run && !flags.job.calibration.texts.empty()) {
     throw Error(ErrorKind::usage, "--dry-run does not run the model, as --calibrate does",
                 "make the matrix with `qtz calibrate`, and give it with --imatrix");
@@ -223,6 +230,7 @@ Command setup_quantize(CLI::App& root) {
                                       "The output appears under its name only when it is complete.");
   const auto flags = std::make_shared<QuantizeFlags>();
   add_job_flags(*app, flags->job);
+  add_folder_flags(*app, flags->folder);
   CalibrationFlags& calibration = flags->job.calibration;
   calibration.context_name = "--calibrate-ctx";
   calibration.chunks_name = "--calibrate-chunks";

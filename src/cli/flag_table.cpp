@@ -8,6 +8,7 @@
 #include "qtz/kernels/backend.h"
 #include "qtz/model/gguf_model.h"
 #include "qtz/model/tokenizer.h"
+#include "qtz/pipeline/folder_plan.h"
 #include "qtz/pipeline/recipe.h"
 
 namespace qtz::cli {
@@ -32,6 +33,7 @@ std::vector<std::string> choices_of(const CLI::Option& option) {
   std::vector<std::string> choices;
   if (option.check_lname("type")) {
     for (const FileType& type : list_file_types()) choices.emplace_back(type.name);
+    for (const FolderType& type : list_folder_types()) choices.emplace_back(type.name);
   } else if (option.get_type_name() == "T") {  // of one tensor
     for (const DTypeTraits& type : all_dtypes()) {
       if (type.encodable) choices.emplace_back(type.name);

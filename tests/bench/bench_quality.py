@@ -76,7 +76,7 @@ def main():
     flags = parser.parse_args()
 
     flags.dir.mkdir(parents=True, exist_ok=True)
-    known = [line.split()[0] for line in run(flags.qtz, "types").splitlines()[1:] if line.strip()]
+    known = [each["name"] for each in json.loads(run(flags.qtz, "types", "--json"))["types"]]
     types = flags.types.split(",") if flags.types else [each for each in reversed(known) if each not in ("F32", "F16", "BF16")]
     reference, matrix = flags.dir / "F16.gguf", flags.dir / "matrix.gguf"
     run(flags.qtz, "quantize", flags.model, "--type", "F16", "--force", "-o", reference)

@@ -74,6 +74,19 @@ MISUSE = [
     ("inspect without file", "inspect", 2, [], ["inspect needs a FILE"]),
     ("tokenize without model", "tokenize", 2, [], ["tokenize needs a MODEL"]),
     ("tokenize with a pre-tokenizer that nobody knows", "tokenize {demo} --file {words} --tokenizer-pre lama-bpe", 2, [], ["did you mean llama-bpe?"]),
+    ("a folder beside another type", "quantize {demo} --type GPTQ --type Q8_0", 2, [], ["makes a folder and stands alone"]),
+    ("GPTQ without a text", "quantize {demo} --type GPTQ", 2, [], ["--data", "--method rtn"]),
+    ("a text that rounding does not need", "quantize {demo} --type GPTQ --method rtn --data {prose}", 2, [], ["--method rtn needs no --data"]),
+    ("a method that is none", "quantize {demo} --type GPTQ --method magic", 2, [], ["gptq or rtn, not 'magic'"]),
+    ("bits that GPTQ has not", "plan {demo} --type GPTQ --method rtn --bits 5", 2, [], ["no weights of 5 bits", "2, 3, 4 and 8"]),
+    ("groups that no reader has", "plan {demo} --type W4A16 --group-size 100", 2, [], ["groups of 100"]),
+    ("groups that do not divide", "plan {demo} --type W4A16 --group-size 1024", 4, [], ["do not divide", "--group-size 512 does"]),
+    ("symmetric and not", "plan {demo} --type W4A16 --sym --asym", 2, [], ["exclude each other"]),
+    ("zero points that v1 cannot hold", "plan {demo} --type GPTQ --method rtn --asym --checkpoint-format gptq", 2, [], ["gptq_v2"]),
+    ("a head that is the embedding", "plan {demo} --type W4A16 --quantize-lm-head", 2, [], ["is its embedding"]),
+    ("flags of folders for a file", "quantize {demo} --type Q8_0 --group-size 64", 2, [], ["--group-size is for folders"]),
+    ("flags of files for a folder", "quantize {demo} --type W4A16 --pure", 2, [], ["--pure is for GGUF files"]),
+    ("a folder of a file", "quantize {plain} --type W4A16", 4, [], ["a model's folder"]),
     ("eval without model", "eval --data {prose}", 2, [], ["eval needs a MODEL"]),
     ("eval without text", "eval {demo}", 2, [], ["eval needs --data TEXT"]),
     ("eval of windows that are too short", "eval {demo} --data {prose} --ctx 2", 2, [], ["too short"]),
@@ -107,7 +120,7 @@ HELP = [
 ]
 
 LISTS = [
-    ("types", "types", 0, ["Q4_K_M", "Q8_0", "BF16"], []),
+    ("types", "types", 0, ["Q4_K_M", "Q8_0", "BF16", "GPTQ", "W4A16"], []),
     ("types as JSON", "types --json", 0, ['"name": "Q4_K_M"'], []),
     ("archs", "archs", 0, ["LlamaForCausalLM", "llama", "RUNS"], []),
     ("archs as JSON", "archs --json", 0, ['"LlamaForCausalLM"'], []),
