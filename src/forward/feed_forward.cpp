@@ -101,8 +101,9 @@ void drop_groups(const Graph& graph, std::span<float> scores) {
 /// Which experts a token goes to, by the router's logits, which are changed.
 void choose(const Graph& graph, std::span<float> logits, std::span<const float> bias, std::uint64_t token,
             std::vector<std::vector<Share>>& shares) {
-  if (graph.routing == Routing::softmax) softmax(logits);
-  if (graph.routing == Routing::sigmoid) {
+  const Routing routing = graph.biased_is_sigmoid && !bias.empty() ? Routing::sigmoid : graph.routing;
+  if (routing == Routing::softmax) softmax(logits);
+  if (routing == Routing::sigmoid) {
     for (float& logit : logits) logit = sigmoid(logit);
   }
   std::vector<float> scores(logits.begin(), logits.end());
@@ -111,7 +112,7 @@ void choose(const Graph& graph, std::span<float> logits, std::span<const float> 
   const std::vector<std::uint64_t> chosen = largest(scores, graph.experts_used);
   std::vector<float> weights;
   for (const std::uint64_t expert : chosen) weights.push_back(logits[expert]);
-  if (graph.routing == Routing::softmax_of_chosen) {
+  if (routing == Routing::softmax_of_chosen) {
     softmax(weights);
   } else if (graph.normalized_experts) {
     const float sum = std::accumulate(weights.begin(), weights.end(), 0.0f);

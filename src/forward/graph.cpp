@@ -93,6 +93,13 @@ void unnormalized_experts(Graph& graph, const Keys& keys) {
   graph.normalized_experts = keys.flag("expert_weights_norm", false);
 }
 
+/// Files of GLM 4.7 Flash do not say how experts are weighted, and nor do those of the first DeepSeek V2.
+/// Where a bias helps to choose experts, it is by sigmoids.
+void deepseek2(Graph& graph, const Keys& keys) {
+  unnormalized_experts(graph, keys);
+  graph.biased_is_sigmoid = keys.find("expert_gating_func") == nullptr;
+}
+
 /// Layers with a window turn their heads, those that see everything, one of four from the `first`, do not.
 void rope_in_windows_but(Graph& graph, std::size_t first) {
   constexpr std::size_t kPeriod = 4;

@@ -106,6 +106,7 @@ struct Graph {
 
   Routing routing = Routing::softmax;
   bool routes_layer_inputs = false;  ///< the router reads the state before attention, without a norm
+  bool biased_is_sigmoid = false;    ///< experts that are chosen with a bias are weighted by sigmoids
   bool weighs_inputs = false;        ///< an expert's weight is that of its input, not of its output
   bool normalized_experts = true;    ///< weights of the chosen experts add up to one
   double expert_scale = 1.0;

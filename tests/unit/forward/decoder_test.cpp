@@ -102,14 +102,12 @@ std::vector<float> rows(const std::vector<float>& all, const std::vector<std::ui
   return out;
 }
 
-/// With youtu's logits llama.cpp disagrees, too, and nobody knows why; one position of glm4-moe-lite has two
-/// experts with all but the same score. What the configurations of two differ in from all models that were
-/// published is not in a GGUF: afmoe's embedding is not scaled, and no layer of laguna has a window.
-bool has_sound_oracle(const std::string& name) {
-  for (const char* unsound : {"youtu", "glm4-moe-lite", "afmoe", "laguna"}) {
-    if (name == unsound) return false;
-  }
-  return fs::exists(oracle_folder(name) / "logits.npy");
+/// Token 0 of youtu is padding, for whose embedding, which is the head, transformers has zeros whatever is
+/// stored.
+void leave_out_padding(const std::string& name, std::vector<float>& expected, const std::vector<float>& found,
+                       std::size_t cols) {
+  if (name != "youtu") return;
+  for (std::size_t i = 0; i < expected.size(); i += cols) expected[i] = found[i];
 }
 
 /// In deviations of the logits. Attention of gemma4 is not scaled: with made-up weights it is so sharp that
@@ -122,7 +120,7 @@ std::vector<std::string> runnable_folders() {
   const std::vector<std::string_view> known = runnable_architectures();
   std::vector<std::string> names;
   for (const std::string& name : test::arch_data_names("expected-bf16.json")) {
-    if (!has_sound_oracle(name)) continue;
+    if (!fs::exists(oracle_folder(name) / "logits.npy")) continue;
     const std::string text = contents(test::arch_data_folder() / name / "expected-bf16.json");
     const bool runs = std::any_of(known.begin(), known.end(), [&](std::string_view arch) {
       return text.find("\"" + std::string(arch) + ".block_count\"") != std::string::npos;
@@ -142,8 +140,10 @@ TEST_P(LogitsOf, agree_with_the_record) {
   const std::vector<float> logits = run(model, {oracle.tokens, {0}});
   const std::size_t cols = oracle.logits.size() / oracle.positions.size();
   ASSERT_GE(logits.size() / oracle.tokens.size(), cols);
-  const double found =
-      deviation(rows(logits, oracle.positions, logits.size() / oracle.tokens.size()), oracle.logits);
+  const std::vector<float> own = rows(logits, oracle.positions, logits.size() / oracle.tokens.size());
+  std::vector<float> expected = oracle.logits;
+  leave_out_padding(GetParam(), expected, own, cols);
+  const double found = deviation(own, expected);
   RecordProperty("deviation", std::to_string(found));
   EXPECT_LT(found, bound_of(GetParam()));
 }
