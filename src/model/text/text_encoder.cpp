@@ -68,9 +68,10 @@ void check_utf8(std::string_view text) {
   if (is_utf8(text)) return;
   std::string_view rest = text;
   while (take_code_point(rest)) continue;
-  throw Error(ErrorKind::input_invalid, "the text is not UTF-8: byte " +
-                                            std::to_string(text.size() - rest.size()) +
-                                            " (counted from 0) is wrong");
+  throw Error(ErrorKind::input_invalid,
+              "the text is not UTF-8: byte " + std::to_string(text.size() - rest.size()) +
+                  " (counted from 0) is wrong",
+              "convert it, as with 'iconv -f LATIN1 -t UTF-8', or leave what is no text out");
 }
 
 }  // namespace
