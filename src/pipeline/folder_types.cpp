@@ -4,9 +4,9 @@
 #include <charconv>
 
 #include "qtz/core/error.h"
-#include "qtz/core/input_file.h"
 #include "qtz/core/text.h"
 #include "qtz/pipeline/folder_plan.h"
+#include "rule_lines.h"
 
 namespace qtz {
 namespace {
@@ -17,21 +17,6 @@ constexpr std::array kFolderTypes = {
     FolderType{"W4A16", FolderFormat::compressed_tensors, 4, 128, true, "compressed-tensors, 4-bit weights"},
     FolderType{"W8A16", FolderFormat::compressed_tensors, 8, 0, true, "compressed-tensors, 8-bit weights"},
 };
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) + 1 - first);
-}
-
-/// A comment begins with a '#' at the line's start or after a blank.
-std::string_view without_comment(std::string_view line) {
-  for (std::size_t at = line.find('#'); at != std::string_view::npos; at = line.find('#', at + 1)) {
-    if (at == 0 || line[at - 1] == ' ' || line[at - 1] == '\t') return trimmed(line.substr(0, at));
-  }
-  return trimmed(line);
-}
 
 std::optional<std::uint64_t> whole_number(std::string_view text) {
   std::uint64_t value = 0;
@@ -96,23 +81,8 @@ ModuleRule parse_module_rule(std::string_view text) {
 }
 
 std::vector<ModuleRule> read_module_rules(const std::filesystem::path& path) {
-  constexpr std::uint64_t kLimit = 4 << 20;
-  const std::string text = read_text_file_or_pipe(path, kLimit);
   std::vector<ModuleRule> rules;
-  std::size_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = without_comment(std::string_view(text).substr(at, end - at));
-    at = end + 1;
-    ++number;
-    if (line.empty()) continue;
-    try {
-      rules.push_back(parse_module_rule(line));
-    } catch (Error& error) {
-      error.add_context(printable(path.native()) + ":" + std::to_string(number));
-      throw;
-    }
-  }
+  for_rule_lines(path, [&](std::string_view line) { rules.push_back(parse_module_rule(line)); });
   return rules;
 }
 
