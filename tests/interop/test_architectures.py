@@ -19,7 +19,8 @@ F32_LIMIT_OF_GELU = 2e-3
 # Every layer of gemma4-per-layer has a second GELU, which gates its own embedding.
 F32_LIMITS = {"gpt-oss": 1e-2, "gemma4-per-layer": 3e-3}
 # 6e-6 away in F32: what is left is llama.cpp's rounding of activations to BF16, worst in state-space layers.
-BF16_LIMITS = {"granite-hybrid": 6e-2}
+# Rounding to BF16 makes other experts the first in phimoe, whose two experts are chosen one after the other.
+BF16_LIMITS = {"granite-hybrid": 6e-2, "phimoe": 2e-1}
 
 # What is known of cyllama 0.2.18 with these checkpoints, whoever converted them (tests/data/arch/README.md).
 NOT_LOADED = {
@@ -35,8 +36,7 @@ NOT_LOADED = {
     "minimax-m3": "newer than the package",
     "deepseek3-2": "newer than the package",
 }
-DISAGREES = {"gemma4", "youtu"}  # on the reference converter's files too: only that it computes is checked
-ONE_POSITION_OFF = {"glm4-moe-lite"}  # two experts tie there
+DISAGREES = {"afmoe", "gemma4"}  # on the reference converter's files too: only that it computes is checked
 
 
 def f32_limit(name, config):
@@ -69,7 +69,7 @@ class LlamaAgreesWithTransformers(FolderTestCase):
         def deviation(file_type):
             logits = llama_logits(self.quantize(checkpoint, file_type), facts["input_ids"], exact=True)
             by_position = numpy.abs(logits[facts["positions"]] - expected).max(axis=1) / expected.std()
-            return float(numpy.sort(by_position)[-2 if name in ONE_POSITION_OFF else -1])
+            return float(by_position.max())
 
         distances = {file_type: deviation(file_type) for file_type in ("F32", "BF16")}
         print(f"{name}: " + ", ".join(f"{key} {value:.2e}" for key, value in distances.items()), flush=True)
