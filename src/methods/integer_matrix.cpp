@@ -52,6 +52,7 @@ struct Slab {
   std::vector<float> scales;
   std::vector<std::uint8_t> zeros;
   std::vector<float> errors;
+  std::vector<float> levels;
   std::vector<float> gradients;
   float losses[kSlabRows] = {};
 };
@@ -125,10 +126,12 @@ IntegerMatrix quantize_matrix(std::span<const float> weights, std::uint64_t rows
     job.losses = buffer.losses;
     if (!inputs.hessian.empty()) {
       buffer.errors = buffer.weights;
+      buffer.levels.resize(buffer.weights.size());
       buffer.gradients.resize(buffer.weights.size());
       job.hessian = inputs.hessian.data();
       job.sweeps = inputs.sweeps;
       job.errors = buffer.errors.data();
+      job.levels = buffer.levels.data();
       job.gradients = buffer.gradients.data();
     }
     backend.group_quantize(job);

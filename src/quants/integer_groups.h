@@ -12,8 +12,6 @@
 
 namespace qtz::quants {
 
-/// Vectors of rows that are taken side by side, so that a factor that was loaded serves several.
-inline constexpr std::size_t kRowVectors = 2;
 /// Columns whose errors are kept in order to be taken from later columns all at once.
 inline constexpr std::uint64_t kErrorColumns = 32;
 
@@ -29,6 +27,8 @@ struct GroupQuantizer {
   using F = typename L::F;
   using I = typename L::I;
   using M = typename L::M;
+  /// Vectors of rows that are taken side by side, so that a factor that was loaded serves several.
+  static constexpr std::size_t kRowVectors = L::width >= 16 ? 4 : 2;
 
   explicit GroupQuantizer(const GroupQuantizeJob& the_job)
       : job(the_job),
@@ -253,11 +253,8 @@ struct GroupQuantizer {
     }
   }
 
-  F level_at(std::uint64_t col, std::uint64_t at) const {
-    const F code =
-        L::to_float(L::load_u8(reinterpret_cast<const std::byte*>(job.codes) + col * kSlabRows + at));
-    return code - load_zeros(job.group_of[col] * kSlabRows + at);
-  }
+  /// code - zero
+  F level_at(std::uint64_t col, std::uint64_t at) const { return L::load(job.levels + col * kSlabRows + at); }
   F scale_at(std::uint64_t col, std::uint64_t at) const {
     return L::load(job.scales + job.group_of[col] * kSlabRows + at);
   }
@@ -287,9 +284,12 @@ struct GroupQuantizer {
     for (std::uint64_t col = 0; col < job.cols; ++col) {
       for (std::size_t v = 0; v < kRowVectors; ++v) {
         const std::uint64_t at = row + v * L::width;
-        float* const error = job.errors + col * kSlabRows + at;
-        L::store(error, L::load(error) - scale_at(col, at) * level_at(col, at));
-        L::store(job.gradients + col * kSlabRows + at, zero);
+        const std::uint64_t place = col * kSlabRows + at;
+        const F code = L::to_float(L::load_u8(reinterpret_cast<const std::byte*>(job.codes) + place));
+        const F l = code - load_zeros(job.group_of[col] * kSlabRows + at);
+        L::store(job.levels + place, l);
+        L::store(job.errors + place, L::load(job.errors + place) - scale_at(col, at) * l);
+        L::store(job.gradients + place, zero);
       }
     }
     F errors[kErrorColumns][kRowVectors];
@@ -306,7 +306,7 @@ struct GroupQuantizer {
   void refit_scales(std::uint64_t row) const {
     for (std::uint32_t group = 0; group < job.groups; ++group) {
       F step[kRowVectors];
-      for (std::size_t v = 0; v < kRowVectors; ++v) step[v] = scale_step(group, row + v * L::width);
+      scale_steps(group, row, step);
       F errors[kErrorColumns][kRowVectors];
       std::uint32_t i = job.starts[group];
       while (i < job.starts[group + 1]) {
@@ -333,30 +333,41 @@ struct GroupQuantizer {
     }
   }
 
-  /// From a group's scale to the best one for its codes that can be stored; 0 where that gains nothing.
-  F scale_step(std::uint32_t group, std::uint64_t at) const {
-    F along = F(0.0f), curvature = F(0.0f);
-    for (std::uint32_t i = job.starts[group]; i < job.starts[group + 1]; ++i) {
-      const std::uint32_t col = job.members[i];
-      const F l = level_at(col, at);
-      along = along + l * L::load(job.gradients + col * kSlabRows + at);
-      F product = F(0.0f);
-      const float* const h = job.hessian + col * job.cols;
-      for (std::uint32_t k = job.starts[group]; k < job.starts[group + 1]; ++k) {
-        const F share(h[job.members[k]]);
-        product = product + share * level_at(job.members[k], at);
+  /// From a group's scales to the best ones for its codes that can be stored; 0 where that gains nothing.
+  void scale_steps(std::uint32_t group, std::uint64_t row, F (&steps)[kRowVectors]) const {
+    F along[kRowVectors], curvature[kRowVectors];
+    for (std::size_t v = 0; v < kRowVectors; ++v) along[v] = curvature[v] = F(0.0f);
+    const std::uint32_t* const members = job.members + job.starts[group];
+    const std::uint32_t count = job.starts[group + 1] - job.starts[group];
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const float* const h = job.hessian + members[i] * job.cols;
+      F product[kRowVectors];
+      for (std::size_t v = 0; v < kRowVectors; ++v) product[v] = F(0.0f);
+      for (std::uint32_t k = 0; k < count; ++k) {
+        const F share(h[members[k]]);
+        for (std::size_t v = 0; v < kRowVectors; ++v)
+          product[v] = product[v] + share * level_at(members[k], row + v * L::width);
       }
-      curvature = curvature + l * product;
+      for (std::size_t v = 0; v < kRowVectors; ++v) {
+        const std::uint64_t at = row + v * L::width;
+        const F l = level_at(members[i], at);
+        along[v] = along[v] + l * L::load(job.gradients + members[i] * kSlabRows + at);
+        curvature[v] = curvature[v] + l * product[v];
+      }
     }
-    const M usable = L::gt(curvature, F(0.0f));
-    const F best = along / L::select(usable, curvature, F(1.0f));
+    for (std::size_t v = 0; v < kRowVectors; ++v)
+      steps[v] = stored_step(group, row + v * L::width, along[v], curvature[v]);
+  }
+
+  F stored_step(std::uint32_t group, std::uint64_t at, F along, F curvature) const {
+    const F none = F(0.0f);
+    const M usable = L::gt(curvature, none);
     const F scale = L::load(job.scales + group * kSlabRows + at);
-    const F fitted = stored(scale + best);
+    const F fitted = stored(scale + along / L::select(usable, curvature, F(1.0f)));
     const F step = fitted - scale;
-    const F gain = step * (along + along - step * curvature);
-    const M better = L::gt(gain, F(0.0f));
-    const M kept = L::eq(fitted, F(0.0f));
-    return L::select(usable, L::select(better, L::select(kept, F(0.0f), step), F(0.0f)), F(0.0f));
+    const M better = L::gt(step * (along + along - step * curvature), none);
+    const F gaining = L::select(better, L::select(L::eq(fitted, none), none, step), none);
+    return L::select(usable, gaining, none);
   }
 
   void refine_columns(std::uint64_t begin, std::uint64_t end, std::uint64_t row) const {
@@ -376,6 +387,7 @@ struct GroupQuantizer {
             level(old + L::load(job.gradients + place) / (diagonal * scale), F(0.0f) - zero, F(top) - zero);
         const F change = scale * (l - old);
         store_codes(job.codes + place, l + zero);
+        L::store(job.levels + place, l);
         L::store(job.errors + place, error - change);
         changes[col - begin][v] = change;
       }
@@ -409,8 +421,9 @@ struct GroupQuantizer {
 template <class L>
 void group_quantize(const GroupQuantizeJob& job) noexcept {
   const GroupQuantizer<L> quantizer(job);
-  static_assert(kSlabRows % (kRowVectors * L::width) == 0);
-  for (std::uint64_t row = 0; row < kSlabRows; row += kRowVectors * L::width) quantizer.run(row);
+  constexpr std::size_t kRows = GroupQuantizer<L>::kRowVectors * L::width;
+  static_assert(kSlabRows % kRows == 0);
+  for (std::uint64_t row = 0; row < kSlabRows; row += kRows) quantizer.run(row);
 }
 
 }  // namespace qtz::quants

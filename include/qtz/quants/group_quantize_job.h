@@ -40,6 +40,7 @@ struct GroupQuantizeJob {
   float* weights = nullptr;  ///< [cols, kSlabRows]; finite; overwritten
   float* errors =
       nullptr;  ///< [cols, kSlabRows], for refining: the weights as they are at first; overwritten
+  float* levels = nullptr;        ///< [cols, kSlabRows], for refining; overwritten
   float* gradients = nullptr;     ///< [cols, kSlabRows], for refining; overwritten
   std::uint8_t* codes = nullptr;  ///< [cols, kSlabRows]
   float* scales = nullptr;        ///< [groups, kSlabRows], as they will be stored

@@ -224,5 +224,52 @@ TEST(IntegerMatrix, later_columns_make_up_for_errors) {
   EXPECT_NEAR(found.loss, made_up, 1e-3 * made_up);
 }
 
+TEST(IntegerMatrix, refining_lowers_the_error_and_says_what_is_left) {
+  constexpr std::uint64_t kRows = 16, kCols = 64;
+  const std::vector<float> weights = some_weights(kRows * kCols, 4);
+  const Curvature curvature = curvature_of(kCols);
+  const std::vector<float> hessian(curvature.hessian.begin(), curvature.hessian.end());
+  for (const bool symmetric : {true, false}) {
+    const IntegerScheme scheme{.bits = 3, .group_size = 32, .symmetric = symmetric};
+    InputKnowledge inputs{.factor = curvature.factor};
+    double before = output_error(weights, quantize(weights, kRows, kCols, scheme, inputs), curvature.hessian);
+    inputs.hessian = hessian;
+    for (const unsigned sweeps : {1U, 4U}) {
+      inputs.sweeps = sweeps;
+      const IntegerMatrix found = quantize(weights, kRows, kCols, scheme, inputs);
+      const double after = output_error(weights, found, curvature.hessian);
+      EXPECT_LT(after, before);
+      EXPECT_NEAR(found.loss, after, 1e-3 * after);
+      before = after;
+    }
+  }
+}
+
+TEST(IntegerMatrix, refining_is_the_same_on_every_backend_and_with_any_number_of_threads) {
+  constexpr std::uint64_t kRows = 130, kCols = 96;
+  const std::vector<float> weights = some_weights(kRows * kCols, 2);
+  const Curvature curvature = curvature_of(kCols);
+  const std::vector<float> hessian(curvature.hessian.begin(), curvature.hessian.end());
+  std::vector<std::uint32_t> order(kCols);
+  for (std::uint32_t i = 0; i < kCols; ++i) order[i] = i ^ 5U;
+  for (const bool mixed : {false, true}) {  // groups of columns that follow each other, and that do not
+    InputKnowledge inputs{.factor = curvature.factor};
+    inputs.hessian = hessian;
+    inputs.sweeps = 2;
+    if (mixed) inputs.order = order;
+    inputs.fixed_scales = mixed;
+    const IntegerScheme scheme{.bits = 4, .group_size = 16};
+    const IntegerMatrix expected =
+        quantize(weights, kRows, kCols, scheme, inputs, select_backend("scalar"), 1);
+    for (const Backend& backend : list_backends()) {
+      if (!backend.supported) continue;
+      const IntegerMatrix found = quantize(weights, kRows, kCols, scheme, inputs, backend, 3);
+      EXPECT_EQ(found.codes, expected.codes) << backend.name;
+      EXPECT_EQ(found.scales, expected.scales) << backend.name;
+      EXPECT_EQ(found.loss, expected.loss) << backend.name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace qtz
