@@ -123,7 +123,7 @@ TEST(FolderPlan, rules_change_or_keep_modules) {
   EXPECT_EQ(out.group_size, 64u);
   EXPECT_FALSE(out.symmetric);
   EXPECT_TRUE(has_tensor(plan, "model.layers.0.self_attn.o_proj.weight_zero_point"));
-  const JsonValue& said = *config_of(plan).find("quantization_config");
+  const JsonValue said = *config_of(plan).find("quantization_config");
   EXPECT_EQ(said.find("config_groups")->as_object()->size(), 3u);
   expect_error(ErrorKind::usage, "matches no module", [&] { opened.plan(as("GPTQ", {"no_such=8"})); });
   expect_error(ErrorKind::usage, "can only keep", [&] { opened.plan(as("AWQ", {"o_proj=4,group:64"})); });
